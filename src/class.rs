@@ -41,22 +41,113 @@ const RUN_BLOCKS: [u8; 20] = [1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Class(u8);
 
-/// Where a class's slot list lies in a thread cache, in bytes. At 0, the offset of addresses outside of pages, lies the
-/// slot list that holds and takes nothing.
+/// Which threads take slots from a page: those whose heaps have this number. 0 is that of pages from which all do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Owner(u8);
+
+/// Number of owners, and the one that is none. The model checker has little room for what belongs to each.
+pub(crate) const OWNERS: usize = if cfg!(loom) { 3 } else { 32 };
+
+impl Owner {
+    /// No owner.
+    pub(crate) const NONE: Owner = Owner(0);
+    /// The first one.
+    pub(crate) const FIRST: Owner = Owner(1);
+    /// The owner of all pages, where threads share them.
+    pub(crate) const ALL: Owner = Owner(OWNERS as u8 - 1);
+
+    /// The owner of the heap that was made as the `n`th. The first one's lists lie next to those that all heaps have.
+    pub(crate) fn of_heap(n: usize) -> Owner {
+        Owner((OWNERS - 1 - n % (OWNERS - 1)) as u8)
+    }
+
+    /// The owner of pages of the class that this one's heaps take slots from.
+    pub(crate) fn of_class(self, class: Class) -> Owner {
+        if class.has_owners() { self } else { Owner::NONE }
+    }
+
+    /// Every owner, but [`Owner::NONE`].
+    pub(crate) fn all() -> impl Iterator<Item = Owner> {
+        (1..OWNERS as u8).map(Owner)
+    }
+
+    /// The owner as an index below [`OWNERS`].
+    #[inline(always)]
+    pub(crate) const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// Where a slot list lies in a thread cache, in bytes. At 0, the offset of addresses outside of pages, lies the slot list
+/// that holds and takes nothing. Then come the lists of classes with owners, [`SPAN_BYTES`] for each owner, and those of
+/// all other classes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SlotListOffset(pub(crate) u32);
+
+/// Number of classes whose pages have owners: the first ones, whose slots share cache lines.
+pub(crate) const OWNED_CLASSES: usize = 7;
+/// Bytes of the lists of one owner: a place without a list, and a list for each class.
+pub(crate) const SPAN_BYTES: usize = (OWNED_CLASSES + 1) * SlotListOffset::LIST_BYTES;
+/// Bytes of the lists of all owners.
+const SPANS_BYTES: usize = OWNERS * SPAN_BYTES;
 
 impl SlotListOffset {
     /// The slot list that holds and takes nothing.
     pub(crate) const NONE: SlotListOffset = SlotListOffset(0);
+    /// The first outbox.
+    pub(crate) const OUTBOXES: SlotListOffset = SlotListOffset::of_number(CLASSES - OWNED_CLASSES);
     /// Bytes of a slot list; the thread cache checks them.
     pub(crate) const LIST_BYTES: usize = 16;
 
+    /// The list of this number, of those behind the owners'.
+    const fn of_number(number: usize) -> SlotListOffset {
+        SlotListOffset((SPANS_BYTES + number * SlotListOffset::LIST_BYTES) as u32)
+    }
+
     /// The class whose slot list this is.
     pub(crate) fn class(self) -> Option<Class> {
-        (self.0 as usize / SlotListOffset::LIST_BYTES).checked_sub(1).map(|index| Class(index as u8))
+        let offset = self.0 as usize;
+        let index = match offset.checked_sub(SPANS_BYTES) {
+            Some(behind) => OWNED_CLASSES + behind / SlotListOffset::LIST_BYTES,
+            None => (offset % SPAN_BYTES / SlotListOffset::LIST_BYTES).checked_sub(1)?,
+        };
+        Class::from_index(index)
+    }
+
+    /// Whether this is a list of a class with owners, as [`Class::slot_list`] tells it: that of no owner.
+    #[inline(always)]
+    pub(crate) const fn is_of_own(self) -> bool {
+        self.0 != 0 && (self.0 as usize) < SPAN_BYTES
+    }
+
+    /// The list of the same class in the lists of an owner, if the class has owners.
+    #[inline(always)]
+    pub(crate) const fn of_owner(self, owner: Owner) -> SlotListOffset {
+        if self.is_of_own() { SlotListOffset(self.0 + (owner.index() * SPAN_BYTES) as u32) } else { self }
+    }
+
+    /// The owner in whose lists this is; [`Owner::NONE`] for all other lists.
+    #[inline(always)]
+    pub(crate) const fn owner(self) -> Owner {
+        let owner = self.0 as usize / SPAN_BYTES;
+        if owner < OWNERS { Owner(owner as u8) } else { Owner::NONE }
+    }
+
+    /// The outbox for objects of this list, whose class has owners.
+    #[inline(always)]
+    pub(crate) const fn outbox(self) -> SlotListOffset {
+        let first = SlotListOffset::OUTBOXES.0 as usize - SlotListOffset::LIST_BYTES;
+        SlotListOffset((first + self.0 as usize % SPAN_BYTES) as u32)
+    }
+
+    /// The number of the list among all that there are, for tables with an entry for each.
+    pub(crate) const fn index(self) -> usize {
+        self.0 as usize / SlotListOffset::LIST_BYTES
     }
 }
+
+/// Number of [`SlotListOffset`]s that blocks may have.
+pub(crate) const LISTS: usize = SlotListOffset::OUTBOXES.index();
 
 /// Bytes of a slot or run, by class.
 const SLOT_BYTES: [u32; CLASSES] = {
@@ -128,6 +219,14 @@ pub(crate) fn slot_list_of(bytes: usize) -> SlotListOffset {
         Some(&list) => list,
         None => SlotListOffset::NONE,
     }
+}
+
+/// The slot list of a size of a class with owners, in an owner's lists. `last` is the size minus 1.
+#[inline(always)]
+pub(crate) fn own_list_of(last: usize) -> Option<SlotListOffset> {
+    // Such classes are as many bytes apart as lists, which begin with the second place.
+    let list = (last / SlotListOffset::LIST_BYTES + 1) * SlotListOffset::LIST_BYTES;
+    (last < OWNED_CLASSES * SlotListOffset::LIST_BYTES).then_some(SlotListOffset(list as u32))
 }
 
 /// The class of a size above 128 bytes and up to [`SMALL_BYTES_MAX`]. `last` is the size minus 1.
@@ -247,10 +346,19 @@ impl Class {
         self.0 as usize
     }
 
-    /// Where the class's slot list lies in a thread cache.
+    /// Whether the pages of the class have owners.
+    #[inline(always)]
+    pub(crate) const fn has_owners(self) -> bool {
+        self.index() < OWNED_CLASSES
+    }
+
+    /// Where the class's slot list lies in a thread cache; for a class with owners, where it lies in an owner's lists.
     #[inline(always)]
     pub(crate) const fn slot_list(self) -> SlotListOffset {
-        SlotListOffset((self.0 as u32 + 1) * SlotListOffset::LIST_BYTES as u32)
+        match self.index().checked_sub(OWNED_CLASSES) {
+            Some(number) => SlotListOffset::of_number(number),
+            None => SlotListOffset(((self.index() + 1) * SlotListOffset::LIST_BYTES) as u32),
+        }
     }
 }
 
@@ -269,6 +377,10 @@ mod tests {
                 let below = if class.is_large() { below / BLOCK * BLOCK } else { below };
                 assert!(below < bytes, "{bytes} fits the class below");
             }
+        }
+        for bytes in 1..=2 * 128 {
+            let own = Class::of(bytes).filter(|class| class.has_owners()).map(Class::slot_list);
+            assert_eq!(own_list_of(bytes - 1), own, "{bytes}");
         }
         for bytes in [0, CLASS_BYTES_MAX + 1, isize::MAX as usize, usize::MAX] {
             assert_eq!(Class::of(bytes), None, "{bytes}");
@@ -309,9 +421,20 @@ mod tests {
     #[test]
     fn slot_lists_lead_back_to_their_classes() {
         assert_eq!(SlotListOffset::NONE.class(), None);
+        assert_eq!(SlotListOffset::OUTBOXES.class(), None);
+        assert_eq!((Owner::of_heap(0), Owner::of_heap(OWNERS - 1)), (Owner::ALL, Owner::ALL));
         for class in Class::all() {
             assert_eq!(class.slot_list().class(), Some(class));
             assert_eq!(Class::from_index(class.index()), Some(class));
+            assert_eq!(class.slot_list().owner(), Owner::NONE);
+            for owner in Owner::all() {
+                let list = class.slot_list().of_owner(owner);
+                assert_eq!(list.class(), Some(class));
+                assert_eq!(list.owner(), if class.has_owners() { owner } else { Owner::NONE });
+                let outbox = LISTS + class.index();
+                assert!(!class.has_owners() || list.outbox().index() == outbox);
+                assert!(list.index() < LISTS && u16::try_from(list.0).is_ok());
+            }
         }
     }
 

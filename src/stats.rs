@@ -141,7 +141,7 @@ impl FactorStats {
 /// ```
 pub fn stats() -> Stats {
     config::seal_once();
-    let allocations: u64 = thread_heap::all().map(|heap| heap.cache.allocations.get()).sum();
+    let allocations: u64 = thread_heap::all().map(|heap| heap.cache.allocations()).sum();
     let frees = frees(allocations, thread_heap::live_objects());
     let census = Census::take(config::active());
     let records = census.records;

@@ -27,9 +27,9 @@ fn factors_md() -> String {
          program reads no variable.\n\n\
          The default is the level when no variable is set. A factor that is `off` by default is switched on by its variable\n\
          below. A factor of the older research allocator has that allocator's form at the level `on`:\n\
-         `HAKMEM_MODE=original` sets all six to it, and switches off what the table of presets says. `thread-cache` stays\n\
-         on in the place of the C library's caches, from which that allocator took small objects. `free-check` stays on\n\
-         too, and has no work, because the headers verify every free.\n\n\
+         `HAKMEM_MODE=original` sets all six to it, and switches off what the table of presets says. All others keep their\n\
+         defaults: `thread-cache` stands for the C library's caches, from which that allocator took small objects, and\n\
+         `free-check` has no work, because the headers verify every free.\n\n\
          | factor | default | toggle | what it does | what it costs |\n|---|---|---|---|---|\n",
     );
     for factor in hakmem::factors::registry() {

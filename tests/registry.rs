@@ -82,6 +82,7 @@ fn presence_is_what_cargo_says() {
         ("thread-cache", cfg!(feature = "thread-cache")),
         ("purge", cfg!(feature = "purge")),
         ("free-check", cfg!(feature = "free-check")),
+        ("owned-pages", cfg!(feature = "owned-pages")),
         ("canary", cfg!(feature = "canary")),
         ("guard-pages", cfg!(feature = "guard-pages")),
         ("quarantine", cfg!(feature = "quarantine")),

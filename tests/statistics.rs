@@ -158,7 +158,7 @@ fn the_sums_close_and_live_is_what_the_program_holds() {
         for waits in [flushed.mapping_pool, flushed.bigcache_ring, flushed.madvise_batch] {
             assert_eq!(pair(waits), (0, 0));
         }
-        // The flush makes records of the batches that it passes on. They show where no memory goes back.
+        // Records of pages of which nothing was free until now show where no memory goes back.
         let waited = [empty.mapping_pool, empty.bigcache_ring, empty.madvise_batch].iter().any(|it| it.objects > 0);
         let keeps_all = common::level("purge") == common::off_or_absent("purge");
         let records = if keeps_all && !waited { 64 * KIB as u64 } else { 0 };

@@ -14,7 +14,7 @@
 //! are closed.
 
 use super::stations::{Memory, from_stations, run};
-use super::thread_cache::{self, ThreadCache};
+use super::thread_cache::{self, Taken};
 use super::thread_heap::Heap;
 use super::{arena, bypass, hardening, mapping_pool, purge, release, thread};
 use crate::class::{self, BLOCK, Class};
@@ -44,7 +44,7 @@ fn allocate_aligned_or_else(size: usize, align: usize, slow: impl FnOnce() -> *m
         return slow();
     };
     let taken = thread_cache::take(class.slot_list());
-    let object = taken.0;
+    let object = taken.object;
     if !object.is_null() && !object.addr().is_multiple_of(align) {
         // The list has room for what it held. A signal handler that filled it meanwhile makes the object wait for ever.
         thread_cache::put(class.slot_list(), object);
@@ -56,8 +56,7 @@ fn allocate_aligned_or_else(size: usize, align: usize, slow: impl FnOnce() -> *m
 /// Serves a request of an alignment up to 16 bytes from the thread's cache, or else by `slow`.
 #[inline(always)]
 pub(crate) fn allocate_or_else(size: usize, slow: impl FnOnce() -> *mut u8) -> *mut u8 {
-    // Size 0, and sizes without a class, have a slot list that is always empty.
-    or_else(thread_cache::take(class::slot_list_of(size)), size <= free_check::MARKED_BYTES_MAX, slow)
+    or_else(thread_cache::take_bytes(size), size <= free_check::MARKED_BYTES_MAX, slow)
 }
 
 /// As [`allocate_or_else`], for a function that is not inlined, and so knows no constant size: small sizes share no
@@ -72,14 +71,14 @@ pub(crate) fn allocate_apart(size: usize, slow: impl FnOnce() -> *mut u8, beyond
 }
 
 #[inline(always)]
-fn or_else((object, cache): (*mut u8, &ThreadCache), is_marked: bool, slow: impl FnOnce() -> *mut u8) -> *mut u8 {
-    if object.is_null() {
+fn or_else(taken: Taken, is_marked: bool, slow: impl FnOnce() -> *mut u8) -> *mut u8 {
+    if taken.object.is_null() {
         return slow();
     }
-    cache.allocations.add(1);
+    taken.count();
     // SAFETY: the object is the caller's.
-    unsafe { hand_out(object, is_marked) };
-    object
+    unsafe { hand_out(taken.object, is_marked) };
+    taken.object
 }
 
 /// Notes for the factor `free-check` that an object of the range is live.
@@ -190,7 +189,7 @@ fn pass_hooks(heap: &'static Heap, request: Request) -> Option<Memory> {
     if active.tick() {
         original::tick::count(&counters.tick);
     } else if active.tick_is_batched() {
-        tick::catch_up(&mut locals.tick, &counters.tick, heap.cache.allocations.get() + 1);
+        tick::catch_up(&mut locals.tick, &counters.tick, heap.cache.allocations() + 1);
     }
     let watch =
         active.evolution().then(|| evolution::enter(&mut locals.evolution, &counters.evolution, request.size.max(1)));
@@ -213,7 +212,7 @@ fn pass_hooks(heap: &'static Heap, request: Request) -> Option<Memory> {
             return None;
         }
         // What this thread's cache holds waits as well, for other sizes.
-        _ = thread::drain(active, heap);
+        _ = thread::drain(active, heap, false);
         purge::reclaim(active, counters);
         from_stations(heap, active, request, strategy).or_else(|| {
             let memory = run(active, counters, request, None)?;

@@ -131,7 +131,9 @@ impl Census {
 
     fn count_caches(&mut self) {
         for class in Class::all() {
-            let held = |heap: &thread_heap::Heap| settled(|| heap.cache.held(class), class.cache_slots()) as u64;
+            let held = |heap: &thread_heap::Heap| {
+                (settled(|| heap.cache.held(class), class.cache_slots()) + heap.cache.held_in_outbox(class)) as u64
+            };
             let counts = &mut self.classes[class.index()];
             counts.in_threads = thread_heap::all().map(held).sum::<u64>() + quarantine::waiting(class);
             counts.in_transfer = transfer_cache::objects(class);

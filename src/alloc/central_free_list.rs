@@ -1,13 +1,15 @@
 //! The central free list: the pages of each class of slots, and which of them have free ones.
 //!
-//! One lock per class is taken for a batch of slots at a time, when the transfer cache is empty or full. Pages belong
-//! to no thread, so that a thread that ends has none to give up.
+//! One lock per class is taken for a batch of slots at a time, when the transfer cache is empty or full. Pages of the
+//! smallest classes belong to owners (`factor/owned_pages.rs`), all others to every thread. A thread that ends gives none
+//! up: the next one with its heap, or any other, goes on with them.
 
 use super::arena;
 use super::huge_pages::Policy;
-use crate::class::{BLOCK, Class, SLOT_CLASSES};
-use crate::factor::{self, guard_pages, purge};
+use crate::class::{BLOCK, Class, OWNERS, Owner, SLOT_CLASSES};
+use crate::factor::{self, guard_pages, owned_pages, purge};
 use crate::fatal::{self, Call, Fault};
+use crate::metadata::allocator;
 use crate::metadata::page::{GiveError, Page, PageList, WaitingList};
 use crate::metadata::page_map;
 use crate::metadata::range;
@@ -28,13 +30,20 @@ global! {
 /// otherwise keep as much in each.
 const PURGE_BYTES_MIN: usize = 4 << 20;
 
+/// Pages of each owner.
+#[derive(Debug)]
+struct OwnedPages([PageList; OWNERS]);
+
 /// The pages of one class.
 #[derive(Debug)]
 #[repr(align(64))]
 struct CentralFreeList {
-    /// Pages with both free and used slots. Full pages are in no list. Those whose memory went back to the OS come last.
+    /// Pages with both free and used slots, and without an owner. Full pages are in no list. Those whose memory went back
+    /// to the OS come last.
     partial: PageList,
-    /// Pages of `partial` with slots that came back since the page last went through the purge, by the epoch of the
+    /// The same with owners. Made for the first page of a class with owners.
+    owned: Option<&'static OwnedPages>,
+    /// Pages of these lists with slots that came back since the page last went through the purge, by the epoch of the
     /// last such slot. So the purge finds what is due at the front, and looks at nothing else.
     waiting: WaitingList,
     /// Number of pages in `waiting`.
@@ -49,14 +58,24 @@ unsafe impl Send for CentralFreeList {}
 
 /// Takes up to `slots.len()` free slots. Returns how many there are, 0 when there is no memory, and whether the last of
 /// them is known to be zero.
-pub(super) fn take(counters: &factor::Counters, policy: Policy, class: Class, slots: &mut [*mut u8]) -> (usize, bool) {
+pub(super) fn take(
+    counters: &factor::Counters,
+    policy: Policy,
+    class: Class,
+    owner: Owner,
+    slots: &mut [*mut u8],
+) -> (usize, bool) {
     let mut list = LISTS[class.index()].lock();
-    let page = match list.partial.first() {
+    let owner = owner.of_class(class);
+    let page = match list.first(owner).or_else(|| list.adopt(counters, class, owner)) {
         Some(page) => page,
         None => {
-            let page = list.spare.take().or_else(|| new_page(counters, policy, class));
+            if !list.has_lists_of(owner) {
+                return (0, false);
+            }
+            let page = list.spare.take().or_else(|| new_page(counters, policy, class, owner));
             let Some(page) = page else { return (0, false) };
-            list.partial.push(page);
+            list.push(page, class, owner);
             if page.given.get() > 0 {
                 page.freed_at.set(purge::epoch() as u16);
                 list.start_waiting(page);
@@ -71,7 +90,7 @@ pub(super) fn take(counters: &factor::Counters, policy: Policy, class: Class, sl
     let left = waited - page.given.get();
     WAITING_BYTES.fetch_sub(left as usize * class.slot_bytes(), Ordering::Relaxed);
     if page.is_full() {
-        list.partial.remove(page);
+        list.pages_of(page).remove(page);
         if waited > 0 {
             list.stop_waiting(page);
         }
@@ -80,9 +99,10 @@ pub(super) fn take(counters: &factor::Counters, policy: Policy, class: Class, sl
 }
 
 /// Whether the next [`take`] makes the arena grow.
-pub(super) fn must_grow(class: Class) -> bool {
+pub(super) fn must_grow(class: Class, owner: Owner) -> bool {
     let list = LISTS[class.index()].lock();
-    list.partial.first().is_none() && list.spare.is_none() && arena::must_grow(kind_of(class), class.blocks())
+    let has_page = list.first(owner.of_class(class)).is_some() || list.left().is_some() || list.spare.is_some();
+    !has_page && arena::must_grow(kind_of(class), class.blocks())
 }
 
 /// Takes slots back, and hands pages that became free to `evict`, outside the lock. Returns whether the purge is due,
@@ -111,7 +131,7 @@ pub(super) fn give(class: Class, slots: &[*mut u8], mut evict: impl FnMut(&'stat
             continue;
         }
         if was_full {
-            list.partial.push(page);
+            list.pages_of(page).push(page);
         }
         if !waited || page.freed_at.get() != now {
             if waited {
@@ -159,7 +179,7 @@ pub(super) fn purge_older_than(
             }
             let given = page.given.replace(0) as usize;
             WAITING_BYTES.fetch_sub(given * class.slot_bytes(), Ordering::Relaxed);
-            list.partial.remove(page);
+            list.pages_of(page).remove(page);
             list.stop_waiting(page);
             page.is_at_purge.set(true);
             let free = page.free_slots();
@@ -171,7 +191,7 @@ pub(super) fn purge_older_than(
             });
             list = lock.lock();
             page.is_at_purge.set(false);
-            list.partial.push_last(page);
+            list.pages_of(page).push_last(page);
             if page.given.get() > 0 {
                 list.start_waiting(page);
             }
@@ -205,7 +225,68 @@ fn kind_of(class: Class) -> Kind {
 
 impl CentralFreeList {
     const fn new() -> CentralFreeList {
-        CentralFreeList { partial: PageList::new(), waiting: WaitingList::new(), waiting_pages: 0, spare: None }
+        CentralFreeList {
+            partial: PageList::new(),
+            owned: None,
+            waiting: WaitingList::new(),
+            waiting_pages: 0,
+            spare: None,
+        }
+    }
+
+    /// The list of an owner's pages.
+    fn pages(&self, owner: Owner) -> &PageList {
+        self.owned.filter(|_| owner != Owner::NONE).map_or(&self.partial, |owned| &owned.0[owner.index()])
+    }
+
+    /// The list that a page is in, or belongs to. Where pages lie outside the range, they have no owner.
+    fn pages_of(&self, page: &Page) -> &PageList {
+        self.pages(range::slot_list_at(page.base.get()).owner())
+    }
+
+    /// Makes the lists of owners, if these are needed and there are none. `false` when there is no memory.
+    fn has_lists_of(&mut self, owner: Owner) -> bool {
+        if owner != Owner::NONE && self.owned.is_none() {
+            // SAFETY: zeroes are empty lists, and the record lives for ever.
+            self.owned = allocator::allocate::<OwnedPages>().map(|owned| unsafe { owned.as_ref() });
+        }
+        owner == Owner::NONE || self.owned.is_some()
+    }
+
+    /// The page that the owner takes slots from first, if it has one.
+    fn first(&self, owner: Owner) -> Option<&'static Page> {
+        self.pages(owner).first().or_else(|| self.partial.first())
+    }
+
+    /// A page whose owner has no threads any more.
+    fn left(&self) -> Option<&'static Page> {
+        let owned = self.owned?;
+        Owner::all().filter(|&owner| !owned_pages::has_threads(owner)).find_map(|owner| owned.0[owner.index()].first())
+    }
+
+    /// Makes another owner's page this one's: one that its threads left, or where memory would grow instead, one that is
+    /// half free.
+    fn adopt(&self, counters: &factor::Counters, class: Class, owner: Owner) -> Option<&'static Page> {
+        let owned = self.owned.filter(|_| owner != Owner::NONE)?;
+        let is_half_free = |page: &&'static Page| 2 * page.used.get() <= page.capacity.get();
+        let half_free = || Owner::all().find_map(|owner| owned.0[owner.index()].first().filter(is_half_free));
+        let grows = || self.spare.is_none() && arena::must_grow(kind_of(class), class.blocks());
+        let page = self.left().or_else(|| half_free().filter(|_| grows()))?;
+        counters.owned_pages.adopted.add(1);
+        self.pages_of(page).remove(page);
+        self.push(page, class, owner);
+        Some(page)
+    }
+
+    /// Adds a page that is in no list to an owner's.
+    fn push(&self, page: &'static Page, class: Class, owner: Owner) {
+        let list = class.slot_list().of_owner(owner);
+        if range::slot_list_at(page.base.get()) != list {
+            for block in 0..class.blocks() {
+                range::change_owner(page.base.get().wrapping_add(block * BLOCK), list);
+            }
+        }
+        self.pages_of(page).push(page);
     }
 
     fn start_waiting(&mut self, page: &'static Page) {
@@ -227,7 +308,7 @@ fn keep_spare<'a>(
     page: &'static Page,
     evict: &mut impl FnMut(&'static Page),
 ) -> Guard<'a, CentralFreeList> {
-    list.partial.remove(page);
+    list.pages_of(page).remove(page);
     if page.given.get() > 0 {
         list.stop_waiting(page);
         let bytes = page.given.get() as usize * class.slot_bytes();
@@ -243,7 +324,7 @@ fn keep_spare<'a>(
 }
 
 /// Takes a run of blocks from the arena and makes it a page of free slots.
-fn new_page(counters: &factor::Counters, policy: Policy, class: Class) -> Option<&'static Page> {
+fn new_page(counters: &factor::Counters, policy: Policy, class: Class, owner: Owner) -> Option<&'static Page> {
     let (page, zeroed) = arena::take_run(counters, policy, kind_of(class), class.blocks(), class.slot_bytes())?;
     counters.arena.runs.add(u64::from(class.is_large()));
     let tail = guard_pages::page_tail();
@@ -256,7 +337,7 @@ fn new_page(counters: &factor::Counters, policy: Policy, class: Class) -> Option
         }
     }
     for block in 0..class.blocks() {
-        range::set_slot_list(page.base.get().wrapping_add(block * BLOCK), class.slot_list());
+        range::set_slot_list(page.base.get().wrapping_add(block * BLOCK), class.slot_list().of_owner(owner));
     }
     Some(page)
 }

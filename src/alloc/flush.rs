@@ -9,7 +9,7 @@ pub(crate) fn flush() {
         let active = active();
         if let Some(heap) = access.own_heap() {
             // The background purge is not requested: the next call gives back all that waits.
-            _ = thread::drain(active, heap);
+            _ = thread::drain(active, heap, false);
         }
         let counters = access.counts().0;
         idle_caches::drain_all(active, counters);

@@ -6,7 +6,7 @@ use super::thread::Access;
 use super::thread_cache::{self, ThreadCache};
 use super::thread_heap::Heap;
 use super::transfer_batch::BATCH_SLOTS;
-use super::{bypass, hardening, learning, mapping_pool, purge, release, thread};
+use super::{bypass, hardening, learning, mapping_pool, outbox, purge, release, thread};
 use crate::class::{Class, SlotListOffset};
 use crate::config::{ActiveConfig, FREE_CHECK, active};
 use crate::factor::original::{bigcache, header};
@@ -39,6 +39,18 @@ pub(crate) unsafe fn free(address: *mut u8) {
     }
     if !thread_cache::put(block.list(), address) {
         // SAFETY: passed on.
+        unsafe { free_past_list(address, block.list()) }
+    }
+}
+
+/// Frees an object of the range that the list of its block did not take: it is full, or another owner's.
+///
+/// # Safety
+/// - as [`free`], and the list is that of the address's block.
+#[inline(never)]
+unsafe fn free_past_list(address: *mut u8, list: SlotListOffset) {
+    if !outbox::put(list, address) {
+        // SAFETY: passed on.
         unsafe { free_slow(address) }
     }
 }
@@ -61,7 +73,7 @@ unsafe fn free_unmarked(address: *mut u8, list: SlotListOffset) {
     }
     if !thread_cache::put(list, address) {
         // SAFETY: passed on.
-        unsafe { free_slow(address) }
+        unsafe { free_past_list(address, list) }
     }
 }
 
@@ -181,13 +193,27 @@ fn free_size_classed(
 ) -> bool {
     let Some(base) = hardening::wait(active, heap, class, base) else { return false };
     match heap {
-        Some(heap) if heap.cache.push(class.slot_list(), base) => false,
+        Some(heap) if outbox::is_foreign(heap, base) => send_back(active, heap, class, base),
+        Some(heap) if heap.cache.push(class, base) => false,
         Some(heap) => overflow(active, heap, class, base),
         None => {
             cache.returned.add(1);
             release::give_back(active, counters, class, &[base])
         }
     }
+}
+
+/// Frees an object of another owner's page.
+fn send_back(active: ActiveConfig, heap: &Heap, class: Class, object: *mut u8) -> bool {
+    if heap.cache.push_outbox(class, object) {
+        return false;
+    }
+    let is_due = outbox::empty(active, heap, class, true);
+    if heap.cache.push_outbox(class, object) {
+        return is_due;
+    }
+    heap.cache.returned.add(1);
+    release::give_back(active, &heap.counters, class, &[object]) || is_due
 }
 
 /// Frees an object whose slot list did not take it: makes room in the list, passes on the objects taken out, and puts
@@ -203,15 +229,19 @@ fn overflow(active: ActiveConfig, heap: &Heap, class: Class, object: *mut u8) ->
     let drained = heap.make_room(class, &mut objects);
     if drained > 0 {
         heap.cache.returned.add(drained as u64);
-        is_due = release::pass_on(active, &heap.counters, class, &objects[..drained]);
+        is_due = release::pass_on(active, &heap.counters, class, heap.cache.owner(), &objects[..drained]);
     }
-    if heap.cache.push(class.slot_list(), object) {
+    if heap.cache.push(class, object) {
         return is_due;
     }
     heap.cache.returned.add(1);
     // A list that may not hold anything now leaves the object to other threads; a closed one of all threads does not.
-    let give = if heap.is_open(class) { release::pass_on } else { release::give_back };
-    give(active, &heap.counters, class, &[object]) || is_due
+    is_due
+        | if heap.is_open(class) {
+            release::pass_on(active, &heap.counters, class, heap.cache.owner(), &[object])
+        } else {
+            release::give_back(active, &heap.counters, class, &[object])
+        }
 }
 
 /// Frees a mapping without a size class.

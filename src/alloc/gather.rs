@@ -7,8 +7,8 @@
 
 use super::thread_heap::Heap;
 use super::transfer_batch::BATCH_SLOTS;
-use super::{arena, central_free_list, release, transfer_cache};
-use crate::class::{BLOCK, Class};
+use super::{arena, central_free_list, outbox, release, transfer_cache};
+use crate::class::{BLOCK, Class, Owner};
 use crate::config::ActiveConfig;
 use crate::metadata::segment::Kind;
 use core::ptr;
@@ -30,8 +30,12 @@ pub(super) fn is_worth_it(heap: &Heap) -> bool {
 }
 
 /// Whether an object of the class that no cache has makes the arena grow.
-pub(super) fn must_grow(class: Class) -> bool {
-    if class.is_run() { arena::must_grow(Kind::Large, class.blocks()) } else { central_free_list::must_grow(class) }
+pub(super) fn must_grow(class: Class, owner: Owner) -> bool {
+    if class.is_run() {
+        arena::must_grow(Kind::Large, class.blocks())
+    } else {
+        central_free_list::must_grow(class, owner)
+    }
 }
 
 /// Puts back what waits, but objects of `class`. Returns whether the purge is due.
@@ -53,9 +57,10 @@ pub(super) fn gather(active: ActiveConfig, heap: &Heap, class: Class) -> bool {
         }
         heap.narrow(other);
     }
+    is_due |= outbox::empty_all(active, heap, false);
     // A program of one thread has nothing there, and need not touch the lists of all classes.
     if transfer_cache::waiting_bytes() > 0 {
-        transfer_cache::take_idle(false, |class, objects| {
+        transfer_cache::take_idle(false, |class, _, objects| {
             found += objects.len() * class.slot_bytes();
             is_due |= release::give_back(active, counters, class, objects);
         });

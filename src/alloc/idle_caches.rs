@@ -5,11 +5,12 @@
 //! the last time: all of them, where the whole thread was still, and those of [`BYTES_MIN`] or more in a thread that
 //! goes on.
 //!
-//! The purge takes the heap's lock and sets the thread's first word to the empty cache's address. A thread that is on
+//! The purge takes the heap's lock and sets the thread's first two words to the empty cache's address. A thread that is on
 //! its fast path at that moment is restarted ([`os::restart_sequences`]), finds the empty cache, and waits for the lock.
 //! Costs one system call for up to [`HEAPS`] heaps, and nothing where no list is still. Where the kernel or the C library
 //! has no restartable sequences, caches are emptied by their own threads alone.
 
+use super::outbox;
 use super::release;
 use super::thread_cache::EMPTY;
 use super::thread_heap::{self, Heap};
@@ -37,13 +38,16 @@ const BATCHES_MAX: usize = 16;
 #[derive(Clone, Copy, Debug)]
 struct Finding {
     heap: &'static Heap,
-    /// A bit for each class whose list is emptied.
+    /// A bit for each class whose list is emptied, and [`OUTBOXES`].
     lists: u128,
     /// Whether the whole thread was still.
     is_still: bool,
 }
 
-const _: () = assert!(CLASSES <= u128::BITS as usize);
+/// The outboxes' bit.
+const OUTBOXES: u128 = 1 << CLASSES;
+
+const _: () = assert!(CLASSES < u128::BITS as usize);
 
 /// Looks at every heap and empties what is not used. `next` is called between steps; if it returns `false`, the rest is
 /// left for later. Returns whether the purge is due for what came of it, and whether
@@ -88,7 +92,7 @@ pub(super) fn drain_all(active: ActiveConfig, counters: &factor::Counters) {
 
 /// Notes what moved in a heap since the last look. Returns what is to be done, and whether the lists hold much.
 fn look_at(heap: &'static Heap, watch: &mut thread_heap::Watch) -> (Option<Finding>, bool) {
-    let allocations = heap.cache.allocations.get();
+    let allocations = heap.cache.allocations();
     let mut is_still = watch.allocations == allocations;
     watch.allocations = allocations;
     let (mut lists, mut large, mut bytes) = (0, 0, 0);
@@ -112,6 +116,14 @@ fn look_at(heap: &'static Heap, watch: &mut thread_heap::Watch) -> (Option<Findi
                 large |= 1 << index;
             }
         }
+    }
+    let position = heap.cache.outbox_position();
+    if watch.outbox_position != position {
+        watch.outbox_position = position;
+        is_still = false;
+    }
+    if is_still {
+        lists |= OUTBOXES;
     }
     let lists = if is_still { lists } else { large };
     ((lists != 0).then_some(Finding { heap, lists, is_still }), bytes >= HOLDS_MIN)
@@ -148,13 +160,16 @@ fn empty_lists(active: ActiveConfig, counters: &factor::Counters, finding: Findi
         }
         heap.narrow(class);
     }
+    if finding.lists & OUTBOXES != 0 {
+        is_due |= outbox::empty_all(active, heap, false);
+    }
     is_due
 }
 
 /// A heap whose thread cannot use it.
 struct Stopped {
-    first_word: &'static AtomicUsize,
-    before: usize,
+    words: &'static [AtomicUsize; 2],
+    before: [usize; 2],
     _inside: Guard<'static, ()>,
 }
 
@@ -165,16 +180,19 @@ impl Stopped {
         let inside = heap.inside.try_lock()?;
         let words = heap.words.load(Ordering::Relaxed);
         // SAFETY: while the lock is held and the heap belongs to a thread, the thread's words are there.
-        let first_word: &AtomicUsize = unsafe { ptr::with_exposed_provenance::<AtomicUsize>(words).as_ref()? };
-        let before = first_word.swap(ptr::from_ref(&EMPTY).expose_provenance(), Ordering::Relaxed);
-        Some(Stopped { first_word, before, _inside: inside })
+        let words: &[AtomicUsize; 2] = unsafe { ptr::with_exposed_provenance::<[AtomicUsize; 2]>(words).as_ref()? };
+        let [empty, own] = EMPTY.words();
+        let before = [words[0].swap(empty, Ordering::Relaxed), words[1].swap(own, Ordering::Relaxed)];
+        Some(Stopped { words, before, _inside: inside })
     }
 }
 
 impl Drop for Stopped {
     fn drop(&mut self) {
         // Release: the thread may use the lists again without taking the lock.
-        self.first_word.store(self.before, Ordering::Release);
+        for (word, before) in self.words.iter().zip(self.before) {
+            word.store(before, Ordering::Release);
+        }
     }
 }
 

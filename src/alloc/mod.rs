@@ -8,6 +8,7 @@
 //! | where no lock may be waited for | `bypass` |
 //! | the background purge | `purge` |
 //! | caches that are not used | `idle_caches`, `gather` (before the arena grows) |
+//! | objects of other owners' pages | `outbox` |
 //! | past the caches | `release`, `find` (address → object), `learning` (what a plan or a strategy costs) |
 //! | per thread | `thread_heap`, `thread_cache` |
 //! | between threads | `transfer_cache`, `transfer_batch`, `treiber_stack` (the lock-free stack, the bypass's too) |
@@ -39,6 +40,8 @@ pub(crate) mod purge;
 
 mod gather;
 mod idle_caches;
+
+mod outbox;
 
 mod find;
 mod learning;

@@ -1,8 +1,9 @@
 //! Models of several stations together: threads pass on objects and pages.
 //!
 //! Three things that other allocators have to prove here, and what corresponds to them:
-//! - *Remote free*, a free by a thread that does not own the page: no thread owns a page. The object joins the freeing
-//!   thread's stack, then the transfer cache, then the central free list, under the class's lock.
+//! - *Remote free*, a free by a thread that does not own the page. The object joins the freeing thread's stack, or its
+//!   outbox, then the transfer cache, then the central free list, under the class's lock.
+//! - *Change of owner of a page*, under the same lock, while threads have its objects.
 //! - *Change of owner when a thread ends*: a heap owns only its stacks, which [`give_up`] empties; another thread gets
 //!   the record alone.
 //! - *Adoption of segments*: none. Segments are the arena's, whichever threads' objects are in them.
@@ -11,8 +12,8 @@ use super::huge_pages::Policy;
 use super::thread::{self as threads, give_up};
 use super::thread_cache::{self, EMPTY};
 use super::thread_heap::{self, Heap, OpenLists};
-use super::{arena, central_free_list, idle_caches, purge as driver, transfer_cache};
-use crate::class::{BLOCK, Class, SEGMENT_BLOCKS};
+use super::{arena, central_free_list, idle_caches, outbox, purge as driver, transfer_cache};
+use crate::class::{BLOCK, Class, Owner, SEGMENT_BLOCKS};
 use crate::config;
 use crate::factor::Counters;
 use crate::factor::purge::{self, WAIT_EPOCHS};
@@ -29,7 +30,7 @@ use std::vec::Vec;
 
 /// No advice on huge pages.
 const POLICY: Policy = Policy { advice: None, by_plan: false };
-const OPEN: OpenLists = OpenLists { small: true, large: true, marked: false };
+const OPEN: OpenLists = OpenLists { small: true, large: true, marked: false, owned: false };
 
 fn counters() -> &'static Counters {
     driver::counters()
@@ -198,7 +199,7 @@ fn loom_pages_hand_slots_out_once() {
         let objects = Objects::new();
         let work = |objects: &Objects| {
             let mut slots = [core::ptr::null_mut(); 1];
-            assert_eq!(central_free_list::take(counters(), POLICY, class(), &mut slots).0, 1);
+            assert_eq!(central_free_list::take(counters(), POLICY, class(), Owner::ALL, &mut slots).0, 1);
             objects.set(slots[0], true);
             objects.set(slots[0], false);
             central_free_list::give(class(), &slots, |page| _ = arena::give_run(page));
@@ -222,7 +223,7 @@ fn loom_pages_at_the_purge_take_slots_back_and_hand_none_out() {
         crate::metadata::range::reserve_once();
         let give_slot = |slot| central_free_list::give(class(), &[slot], |page| _ = arena::give_run(page));
         let mut slots = [core::ptr::null_mut(); 2];
-        assert_eq!(central_free_list::take(counters(), POLICY, class(), &mut slots).0, 2);
+        assert_eq!(central_free_list::take(counters(), POLICY, class(), Owner::ALL, &mut slots).0, 2);
         let [kept, freed] = slots;
         give_slot(freed);
         assert_eq!(central_free_list::waiting_bytes(), class().slot_bytes());
@@ -232,7 +233,7 @@ fn loom_pages_at_the_purge_take_slots_back_and_hand_none_out() {
         });
         give_slot(kept);
         let mut one = [core::ptr::null_mut(); 1];
-        assert_eq!(central_free_list::take(counters(), POLICY, class(), &mut one).0, 1);
+        assert_eq!(central_free_list::take(counters(), POLICY, class(), Owner::ALL, &mut one).0, 1);
         give_slot(one[0]);
         purger.join().expect("no panic");
         assert_eq!(central_free_list::waiting_bytes(), 0, "no page has a slot in use");
@@ -295,7 +296,49 @@ fn loom_objects_are_freed_by_others_while_their_thread_ends() {
                 let heap = heaps.take();
                 let handed = core::ptr::with_exposed_provenance_mut(handed);
                 objects.set(handed, false);
-                assert!(heap.cache.push(class().slot_list(), handed));
+                assert!(heap.cache.push(class(), handed));
+                heaps.give_up(heap);
+            }
+        });
+        heaps.give_up(heap);
+        other.join().expect("no panic");
+        assert_all_free();
+    });
+}
+
+/// Two owners' threads: one frees an object of the other's page, and sends it back; the other takes slots meanwhile, ends,
+/// and leaves the page, which the first one may go on with.
+#[test]
+fn loom_owned_pages_get_their_objects_back_and_change_their_owner() {
+    check(|| {
+        config::seal_once();
+        let (heaps, objects) = (Heaps::new(), Objects::new());
+        let owned = OpenLists { owned: true, ..OPEN };
+        let take = move |heaps: &Heaps| {
+            let heap = thread_heap::take(owned).expect("there is room for a record");
+            heaps.set(heap, true);
+            heap
+        };
+        let heap = take(&heaps);
+        let handed = heap.refill(POLICY, class());
+        objects.set(handed, true);
+        let other = thread::spawn({
+            let (heaps, objects, handed) = (heaps.clone(), objects.clone(), handed.expose_provenance());
+            move || {
+                let heap = take(&heaps);
+                let handed = core::ptr::with_exposed_provenance_mut(handed);
+                objects.set(handed, false);
+                if outbox::is_foreign(heap, handed) {
+                    assert!(heap.cache.push_outbox(class(), handed));
+                    outbox::empty(config::active(), heap, class(), true);
+                } else {
+                    // The heap is the one that the other thread has given up.
+                    assert!(heap.cache.push(class(), handed));
+                }
+                let own = heap.refill(POLICY, class());
+                objects.set(own, true);
+                objects.set(own, false);
+                assert!(heap.cache.push(class(), own));
                 heaps.give_up(heap);
             }
         });
@@ -321,12 +364,12 @@ fn loom_heaps_and_objects_go_from_a_thread_that_ends_to_one_that_begins() {
                 let object = heap.refill(POLICY, class());
                 objects.set(object, true);
                 objects.set(object, false);
-                assert!(heap.cache.push(class().slot_list(), object));
+                assert!(heap.cache.push(class(), object));
                 heaps.give_up(heap);
             }
         });
         objects.set(object, false);
-        assert!(heap.cache.push(class().slot_list(), object));
+        assert!(heap.cache.push(class(), object));
         heaps.give_up(heap);
         other.join().expect("no panic");
         assert_all_free();
@@ -336,7 +379,8 @@ fn loom_heaps_and_objects_go_from_a_thread_that_ends_to_one_that_begins() {
 /// Gives the calling thread a heap, as its first slow request would.
 fn settle(heap: &'static Heap) {
     let words = os::thread_slots();
-    let own = [core::ptr::from_ref(&heap.cache).expose_provenance(), core::ptr::from_ref(heap).expose_provenance()];
+    let [cache, lists] = heap.cache.words();
+    let own = [cache, lists, core::ptr::from_ref(heap).expose_provenance()];
     // SAFETY: no other thread has seen the heap, whose lock of zeroes the checker does not know; the words are the calling
     // thread's.
     unsafe {
@@ -357,7 +401,7 @@ fn first_word() -> usize {
 fn use_heap(using: impl Fn(), purge: impl FnOnce(&'static Heap, &Objects) + 'static) {
     let (heaps, objects) = (Heaps::new(), Objects::new());
     let heap = heaps.take();
-    let list = class().slot_list();
+    let list = class().slot_list().of_owner(Owner::ALL);
     let object = heap.refill(POLICY, class());
     objects.set(object, true);
     settle(heap);
@@ -384,7 +428,7 @@ fn use_heap(using: impl Fn(), purge: impl FnOnce(&'static Heap, &Objects) + 'sta
             assert!(is_closed(), "a signal handler finds closed lists");
             using();
             let heap = access.own_heap().expect("the thread has one");
-            assert!(heap.cache.push(list, object));
+            assert!(heap.cache.push(class(), object));
             thread::yield_now();
             assert!(is_closed(), "a signal handler finds closed lists");
             using();
@@ -394,7 +438,7 @@ fn use_heap(using: impl Fn(), purge: impl FnOnce(&'static Heap, &Objects) + 'sta
     free(object);
     let take = || {
         note();
-        thread_cache::take(list).0
+        thread_cache::take(class().slot_list()).object
     };
     let newest = os::sequence(take);
     if !newest.is_null() {
@@ -416,7 +460,7 @@ fn loom_idle_caches_are_emptied_beside_their_thread() {
         let purge = |heap: &'static Heap, objects: &Objects| {
             idle_caches::empty_heap(config::active(), counters(), heap);
             let mut slot = [core::ptr::null_mut(); 1];
-            assert_eq!(central_free_list::take(counters(), POLICY, class(), &mut slot).0, 1);
+            assert_eq!(central_free_list::take(counters(), POLICY, class(), Owner::ALL, &mut slot).0, 1);
             objects.set(slot[0], true);
             objects.set(slot[0], false);
             central_free_list::give(class(), &slot, |page| _ = arena::give_run(page));

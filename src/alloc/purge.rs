@@ -225,9 +225,9 @@ fn work(is_thread: bool) -> bool {
     };
     let (mut is_due, holds) = idle_caches::drain(active, &COUNTERS, || steps.next());
     let mut goes_on = !is_thread || !STATE.is_stopped();
-    let batches = transfer_cache::take_idle(keeps, |class, objects| {
+    let batches = transfer_cache::take_idle(keeps, |class, owner, objects| {
         // When the purge is stopped, the rest goes back to the transfer cache, which is quicker than to the pages.
-        if goes_on || transfer_cache::push(class, objects).is_none() {
+        if goes_on || transfer_cache::push(class, owner, objects).is_none() {
             is_due |= release::give_back(active, &COUNTERS, class, objects);
             goes_on = goes_on && steps.next();
         }

@@ -6,7 +6,7 @@
 use super::large_mappings::{self, Memory};
 use super::mapping_pool::Keep;
 use super::{arena, central_free_list, learning, mapping_pool, transfer_cache};
-use crate::class::{BLOCK, Class};
+use crate::class::{BLOCK, Class, Owner};
 use crate::config::ActiveConfig;
 use crate::factor::purge::When;
 use crate::factor::{self, guard_pages, madvise_batch, zero_free};
@@ -16,10 +16,16 @@ use crate::metadata::page::{Page, Use};
 use crate::metadata::page_map::{self, Place};
 use crate::os;
 
-/// Passes the objects that a slot list gave up to the transfer cache. What that does not take goes back to where it
+/// Passes the objects that a slot list gave up to the transfer cache, for threads of the owner. What that does not take goes back to where it
 /// came from.
-pub(super) fn pass_on(active: ActiveConfig, counters: &factor::Counters, class: Class, objects: &[*mut u8]) -> bool {
-    transfer_cache::push(class, objects).unwrap_or_else(|| give_back(active, counters, class, objects))
+pub(super) fn pass_on(
+    active: ActiveConfig,
+    counters: &factor::Counters,
+    class: Class,
+    owner: Owner,
+    objects: &[*mut u8],
+) -> bool {
+    transfer_cache::push(class, owner, objects).unwrap_or_else(|| give_back(active, counters, class, objects))
 }
 
 /// Gives objects of a class back to where they came from: pages, the arena, or the OS.

@@ -9,7 +9,7 @@ use super::large_mappings::{Placement, Reuse};
 use super::mapping_pool::Origin;
 use super::thread_heap::Heap;
 use super::{central_free_list, gather, large_mappings, learning, mapping_pool, purge, release};
-use crate::class::{BLOCK, Class};
+use crate::class::{BLOCK, Class, Owner};
 use crate::config::ActiveConfig;
 use crate::factor::original::elo::Strategy;
 use crate::factor::original::{self, bigcache, header};
@@ -57,12 +57,12 @@ fn aligned_run(heap: &'static Heap, active: ActiveConfig, request: &Request) -> 
     let counters = &heap.counters;
     let class = Class::of_run(request.size)?;
     counters.bigcache.lookups.add(1);
-    let newest = heap.cache.pop(class.slot_list());
+    let newest = heap.cache.pop(class);
     let (base, zeroed) = if !newest.is_null() && newest.addr().is_multiple_of(request.align) {
         (newest, false)
     } else {
         if !newest.is_null() {
-            heap.cache.push(class.slot_list(), newest);
+            heap.cache.push(class, newest);
         }
         let take = || large_mappings::take_size_classed_at(counters, policy(active), class, request);
         let (page, zeroed) = learning::of_plan(active, counters, take)?;
@@ -75,7 +75,7 @@ fn aligned_run(heap: &'static Heap, active: ActiveConfig, request: &Request) -> 
 
 /// A small object: from the thread's slot list, or from a refill of it.
 fn slot(heap: &'static Heap, active: ActiveConfig, class: Class, prefix: usize) -> Option<Memory> {
-    let mut base = heap.cache.pop(class.slot_list());
+    let mut base = heap.cache.pop(class);
     if base.is_null() {
         if active.thread_cache() {
             heap.counters.thread_cache.refills.add(1);
@@ -115,7 +115,7 @@ fn random_of_list(heap: &'static Heap, class: Class, object: *mut u8) -> *mut u8
     choices[drained] = object;
     random_slots::pick(&heap.counters.random_slots, &mut choices[..=drained]);
     for &rest in &choices[..drained] {
-        heap.cache.push(class.slot_list(), rest);
+        heap.cache.push(class, rest);
     }
     choices[drained]
 }
@@ -123,7 +123,7 @@ fn random_of_list(heap: &'static Heap, class: Class, object: *mut u8) -> *mut u8
 /// A random one of several free slots of a page, of a class whose lists hold few or none. Null when there is no memory.
 fn random_slot(heap: &'static Heap, active: ActiveConfig, class: Class) -> *mut u8 {
     let mut choices = [ptr::null_mut(); random_slots::CHOICES];
-    let (taken, _) = central_free_list::take(&heap.counters, policy(active), class, &mut choices);
+    let (taken, _) = central_free_list::take(&heap.counters, policy(active), class, heap.cache.owner(), &mut choices);
     if taken == 0 {
         return ptr::null_mut();
     }
@@ -141,7 +141,7 @@ fn random_slot(heap: &'static Heap, active: ActiveConfig, class: Class) -> *mut 
 /// A large object of a class: from the thread's slot list, from the transfer cache, or new.
 fn size_classed(heap: &'static Heap, active: ActiveConfig, class: Class, prefix: usize) -> Option<Memory> {
     let counters = &heap.counters;
-    let mut base = heap.cache.pop(class.slot_list());
+    let mut base = heap.cache.pop(class);
     let mut zeroed = false;
     if base.is_null() {
         counters.bigcache.lookups.add(1);
@@ -168,7 +168,7 @@ fn size_classed(heap: &'static Heap, active: ActiveConfig, class: Class, prefix:
 
 /// Has free memory gathered that waits elsewhere, if an object of the class takes new memory from the OS otherwise.
 fn gather_before_growth(active: ActiveConfig, heap: &Heap, class: Class) {
-    if gather::is_worth_it(heap) && gather::must_grow(class) {
+    if gather::is_worth_it(heap) && gather::must_grow(class, heap.cache.owner()) {
         let is_due = gather::gather(active, heap, class);
         purge::request_if(is_due, active, &heap.counters);
     }
@@ -178,8 +178,9 @@ fn gather_before_growth(active: ActiveConfig, heap: &Heap, class: Class) {
 fn new_size_classed(active: ActiveConfig, counters: &factor::Counters, class: Class) -> Option<(*mut u8, bool)> {
     if !class.is_run() {
         let mut slot = [ptr::null_mut()];
-        let (taken, zeroed) =
-            learning::of_plan(active, counters, || central_free_list::take(counters, policy(active), class, &mut slot));
+        let (taken, zeroed) = learning::of_plan(active, counters, || {
+            central_free_list::take(counters, policy(active), class, Owner::NONE, &mut slot)
+        });
         return (taken > 0).then_some((slot[0], zeroed));
     }
     if active.arena() {

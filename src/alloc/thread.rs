@@ -1,10 +1,11 @@
 //! A thread's start and end, and its way past its cache in between.
 //!
-//! A thread has two words of thread-local storage: the cache that the fast path uses, and its heap. It gets a heap at
+//! A thread has three words of thread-local storage: the cache that the fast path uses, that cache's lists of classes
+//! with owners, and its heap. It gets a heap at
 //! its first slow request. A key of the C library calls back when the thread ends, and the heap is emptied. Later
 //! requests, from destructors, go through one shared heap ([`thread_end`]); later frees go past the caches.
 //!
-//! Every slow request and free goes through [`inside`]. Meanwhile the second word is marked, the first is the empty
+//! Every slow request and free goes through [`inside`]. Meanwhile the third word is marked, the others are the empty
 //! cache's, and the heap's lock is held:
 //! - The mark tells a signal handler that it interrupted the allocator. Its requests are served by [`super::bypass`]. On
 //!   the fast path it may interrupt anything ([`os::pop`]).
@@ -15,21 +16,22 @@
 use super::thread_cache::{EMPTY, ThreadCache};
 use super::thread_heap::{self, Heap, OpenLists};
 use super::transfer_batch::BATCH_SLOTS;
-use super::{gate, purge, release, thread_end};
+use super::{gate, outbox, purge, release, thread_end};
 use crate::class::Class;
 use crate::config::{self, ActiveConfig, active};
+use crate::factor::{self, owned_pages};
 use crate::sync::{Lock, global};
-use crate::{factor, fatal, os};
+use crate::{fatal, os};
 use core::ptr;
 use core::sync::atomic::{Ordering, compiler_fence};
 
-/// The second word of a thread that has no heap yet.
+/// The third word of a thread that has no heap yet.
 const NEW: usize = 0;
-/// The second word of a thread that gave its heap up.
+/// The third word of a thread that gave its heap up.
 const GONE: usize = 1;
-/// Marks the second word while the thread is inside.
+/// Marks the third word while the thread is inside.
 const INSIDE: usize = 2;
-/// What [`begin_child_inside`] is told where the thread is not inside: no second word.
+/// What [`begin_child_inside`] is told where the thread is not inside: no third word.
 const OUTSIDE: usize = usize::MAX;
 
 global! {
@@ -71,11 +73,11 @@ static NO_HEAP_CACHE: ThreadCache = ThreadCache::new();
 /// `None`, and calls nothing, when the thread must not go past its cache now: it is there already, which means that the
 /// caller is a signal handler or code that the allocator called, or the process forks.
 pub(super) fn inside<T>(run: impl FnOnce(Access) -> T) -> Option<T> {
-    let before = second_word();
+    let before = heap_word();
     if before & INSIDE != 0 {
         return None;
     }
-    set_second_word(before | INSIDE);
+    set_heap_word(before | INSIDE);
     if gate::is_unannounced_child() {
         // The thread is marked, and holds nothing yet.
         begin_child_inside(OUTSIDE);
@@ -93,7 +95,7 @@ pub(super) fn inside<T>(run: impl FnOnce(Access) -> T) -> Option<T> {
         Some(heap) => ptr::from_ref(heap).expose_provenance(),
         None => before,
     };
-    set_second_word(after);
+    set_heap_word(after);
     fatal::abort_if_noted();
     if is_new && let Some(heap) = heap {
         note_at_c_library(heap);
@@ -101,13 +103,13 @@ pub(super) fn inside<T>(run: impl FnOnce(Access) -> T) -> Option<T> {
     done
 }
 
-/// Calls `run` under a heap's lock, while the thread's first word is the empty cache's.
+/// Calls `run` under a heap's lock, while the thread's cache is the empty one.
 fn inside_heap<T>(heap: &'static Heap, run: impl FnOnce(Access) -> T) -> Option<T> {
     let _guard = gate::pass(&heap.inside)?;
-    set_first_word(&EMPTY);
+    set_cache_words(&EMPTY);
     let done = run(Access { heap: Some(heap), is_own: true });
-    // Before the lock is free: the purge sets this word while it holds the lock.
-    set_first_word(fast_cache(active(), heap));
+    // Before the lock is free: the purge sets these words while it holds the lock.
+    set_cache_words(fast_cache(active(), heap));
     Some(done)
 }
 
@@ -144,51 +146,58 @@ pub(super) fn fast_cache(active: ActiveConfig, heap: &'static Heap) -> &'static 
 
 /// The slot lists that a heap opens at these levels.
 fn open_lists(active: ActiveConfig) -> OpenLists {
-    OpenLists { small: active.thread_cache(), large: active.bigcache_is_direct(), marked: active.free_check() }
+    OpenLists {
+        small: active.thread_cache(),
+        large: active.bigcache_is_direct(),
+        marked: active.free_check(),
+        owned: active.owned_pages(),
+    }
 }
 
 fn heap_at(address: usize) -> &'static Heap {
-    // SAFETY: the callers pass the second word of a thread that has a heap, and heaps live for ever.
+    // SAFETY: the callers pass the third word of a thread that has a heap, and heaps live for ever.
     unsafe { &*ptr::with_exposed_provenance(address) }
 }
 
-fn second_word() -> usize {
+fn heap_word() -> usize {
     // SAFETY: the calling thread's words, and no reference to them is kept.
-    unsafe { (&raw const (*os::thread_slots())[1]).read_volatile() }
+    unsafe { (&raw const (*os::thread_slots())[2]).read_volatile() }
 }
 
-fn set_second_word(word: usize) {
+fn set_heap_word(word: usize) {
     // A signal handler must see it before what follows, and what came before it.
     compiler_fence(Ordering::SeqCst);
     // SAFETY: the calling thread's words.
-    unsafe { (&raw mut (*os::thread_slots())[1]).write_volatile(word) };
+    unsafe { (&raw mut (*os::thread_slots())[2]).write_volatile(word) };
     compiler_fence(Ordering::SeqCst);
 }
 
-fn set_first_word(cache: &'static ThreadCache) {
+/// Sets the words of the fast path. A signal handler may find one of them set and the other not: each sequence uses one.
+fn set_cache_words(cache: &'static ThreadCache) {
     compiler_fence(Ordering::SeqCst);
-    // SAFETY: as above. The purge changes this word too, under the heap's lock, which the callers hold.
-    unsafe { (&raw mut (*os::thread_slots())[0]).write_volatile(ptr::from_ref(cache).expose_provenance()) };
+    let words = os::thread_slots().cast::<[usize; 2]>();
+    // SAFETY: as above. The purge changes these words too, under the heap's lock, which the callers hold.
+    unsafe { words.write_volatile(cache.words()) };
     compiler_fence(Ordering::SeqCst);
 }
 
 /// Called by the C library when a thread ends: empties its heap and gives it up.
 unsafe extern "C" fn end(heap: *mut libc::c_void) {
-    let before = second_word();
+    let before = heap_word();
     if before & INSIDE != 0 {
         // A signal handler ended the thread in the midst of a call, whose locks stay held.
         return;
     }
-    set_second_word(before | INSIDE);
+    set_heap_word(before | INSIDE);
     // SAFETY: the value that `note_at_c_library` set: a heap, which lives for ever, and was this thread's until now.
     let heap = unsafe { &*heap.cast::<Heap>() };
     if let Some(_guard) = gate::pass_in_the_end(&heap.inside) {
-        set_first_word(&EMPTY);
+        set_cache_words(&EMPTY);
         give_up(heap);
     } else {
-        set_first_word(&EMPTY);
+        set_cache_words(&EMPTY);
     }
-    set_second_word(GONE);
+    set_heap_word(GONE);
     fatal::abort_if_noted();
 }
 
@@ -196,31 +205,36 @@ unsafe extern "C" fn end(heap: *mut libc::c_void) {
 pub(super) fn give_up(heap: &'static Heap) {
     let active = active();
     heap.words.store(0, Ordering::Relaxed);
-    let is_due = drain(active, heap);
+    let is_due = drain(active, heap, true);
     // Before another thread can take the record, whose counters count the request.
     purge::request_if(is_due, active, &heap.counters);
     heap.recycle();
     fatal::abort_if_noted();
 }
 
-/// Empties all slot lists of a heap. Returns whether the purge is due.
-pub(super) fn drain(active: ActiveConfig, heap: &Heap) -> bool {
+/// Empties all slot lists of a heap: into batches for other threads, or back to where the objects came from. Returns
+/// whether the purge is due.
+pub(super) fn drain(active: ActiveConfig, heap: &Heap, batches: bool) -> bool {
     let mut is_due = false;
     let mut objects = [ptr::null_mut(); BATCH_SLOTS];
     for class in Class::all() {
         while heap.cache.held(class) > 0 {
             let taken = heap.drain(class, &mut objects);
             heap.cache.returned.add(taken as u64);
-            is_due |= release::pass_on(active, &heap.counters, class, &objects[..taken]);
+            is_due |= if batches {
+                release::pass_on(active, &heap.counters, class, heap.cache.owner(), &objects[..taken])
+            } else {
+                release::give_back(active, &heap.counters, class, &objects[..taken])
+            };
         }
     }
-    is_due
+    is_due | outbox::empty_all(active, heap, batches)
 }
 
 /// Waits until no thread is inside, after the gate was closed. Where the calling thread is inside itself, since a signal
 /// handler forks, another one may wait for it, and the child is told apart by [`begin_child`].
 pub(super) fn wait_until_outside() {
-    if second_word() & INSIDE != 0 || gate::is_broken() {
+    if heap_word() & INSIDE != 0 || gate::is_broken() {
         return;
     }
     thread_heap::all().for_each(|heap| drop(heap.inside.lock()));
@@ -232,7 +246,7 @@ pub(super) fn wait_until_outside() {
 /// that thread used is not whole, and the child is served by the bypass for ever.
 pub(super) fn begin_child() {
     // What the calling thread is inside of, if a signal handler forked.
-    let own = second_word();
+    let own = heap_word();
     begin_child_inside(if own & INSIDE == 0 { OUTSIDE } else { own & !INSIDE });
 }
 
@@ -244,9 +258,11 @@ fn begin_child_inside(inside: usize) {
         && (inside == NEW || BEGIN.try_lock().is_some())
         && (inside == GONE || !thread_end::is_inside())
         && !purge::is_working();
-    let own = second_word() & !INSIDE;
+    let own = heap_word() & !INSIDE;
     for heap in thread_heap::all().filter(|heap| heap_address(heap) != own) {
-        heap.words.store(0, Ordering::Relaxed);
+        if heap.words.swap(0, Ordering::Relaxed) != 0 {
+            heap.count_thread(owned_pages::end_thread);
+        }
     }
     purge::forget_after_fork();
     if !is_whole {

@@ -4,16 +4,23 @@
 //! its page, so that untouched memory stays untouched, and a large object costs no more than a small one. At the base
 //! of each stack lies a null, which an empty slot list returns.
 //!
-//! A freed object joins the stack of the thread that frees it, wherever it came from; other stations are asked only
-//! when the stack is full or empty. A closed slot list is always empty and always full. Threads that have no cache yet,
+//! A freed object joins the stack of the thread that frees it, but for objects of another owner's pages ([`outbox`]);
+//! other stations are asked only when the stack is full or empty. A closed slot list is always empty and always full. Threads that have no cache yet,
 //! or no longer, that are past their cache at this moment, or that must pass the factors' hooks at every request, use
 //! [`EMPTY`], all of whose slot lists are closed: the fast path needs no test of its own for them.
 //!
 //! The fast path finds the cache by the thread's first word and changes a stack in a restartable sequence
-//! ([`crate::os::pop`]). All other code uses [`ThreadCache::pop`] and [`ThreadCache::push`], while the first word is
-//! [`EMPTY`]'s address.
+//! ([`crate::os::pop`]). All other code uses [`ThreadCache::pop`] and [`ThreadCache::push`], while the first two words
+//! are [`EMPTY`]'s address.
+//!
+//! For classes with owners there is a place for each owner's lists, of which a cache has one owner's. The fast path takes
+//! by the thread's second word, which is the address of these, and puts back into the list that the object's block has,
+//! as for all classes. If the block is another owner's, two words of zero lie there, which look like a full list. So the
+//! fast path needs no test of its own for owners either.
+//!
+//! [`outbox`]: super::outbox
 
-use crate::class::{CLASSES, Class, SMALL_LISTS, SlotListOffset};
+use crate::class::{self, CLASSES, Class, OWNED_CLASSES, OWNERS, Owner, SMALL_LISTS, SPAN_BYTES, SlotListOffset};
 use crate::os;
 use crate::sync::Count;
 use core::cell::Cell;
@@ -26,6 +33,13 @@ pub(crate) const FIRST_SLOTS: usize = 64;
 
 /// One place of a stack.
 type Slot = Cell<*mut u8>;
+
+/// Places of an outbox.
+pub(crate) const OUTBOX_SLOTS: usize = 126;
+
+/// Words of a thread by which it takes objects: of classes without owners, and of those with owners.
+const CACHE_WORD: usize = 0;
+const OWN_WORD: usize = 1;
 
 /// The stack of one class: its stack pointer and its limit.
 #[derive(Debug)]
@@ -45,6 +59,31 @@ impl SlotList {
     const fn closed() -> SlotList {
         let null = (&raw const NULL.0).cast_mut();
         SlotList { pointer: AtomicPtr::new(null), limit: Cell::new(null) }
+    }
+
+    /// Makes it always empty and always full.
+    fn close(&self) {
+        let SlotList { pointer, limit } = SlotList::closed();
+        self.pointer.store(pointer.into_inner(), Ordering::Relaxed);
+        self.limit.set(limit.get());
+    }
+
+    /// Gives it a stack that holds `held` objects and has room for `slots`.
+    ///
+    /// # Safety
+    /// - the stack is that long.
+    unsafe fn open(&self, stack: *mut Slot, held: usize, slots: usize) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            self.limit.set(stack.add(slots));
+            self.pointer.store(stack.add(held), Ordering::Relaxed);
+        }
+    }
+
+    /// How many objects lie above the base.
+    fn held(&self, base: &AtomicPtr<Slot>) -> usize {
+        let pointer = self.pointer.load(Ordering::Relaxed);
+        pointer.addr().wrapping_sub(base.load(Ordering::Relaxed).addr()) / size_of::<Slot>()
     }
 
     /// Takes an object; null when the slot list is empty.
@@ -76,49 +115,120 @@ impl SlotList {
     }
 }
 
-/// Takes an object from a slot list of the calling thread's cache. Returns null when it is empty, and the cache.
+/// Takes an object of a size, in the class's slot list of the calling thread's cache. Sizes without a class have a list
+/// that is always empty.
+#[inline(always)]
+pub(super) fn take_bytes(bytes: usize) -> Taken {
+    // Size 0 wraps around, to a size beyond all classes.
+    match class::own_list_of(bytes.wrapping_sub(1)) {
+        Some(list) => take_own(list),
+        None => take_shared(class::slot_list_of(bytes)),
+    }
+}
+
+/// Takes an object from a class's slot list of the calling thread's cache.
 ///
 /// A free and the request after it pass the stack pointer to each other through memory, and some processors forward it
 /// without a wait only where one register is the whole address; the sequences see to that (ARCHITECTURE.md has the
 /// numbers).
 #[inline(always)]
-pub(super) fn take(list: SlotListOffset) -> (*mut u8, &'static ThreadCache) {
-    // SAFETY: the first word is always the address of a cache, of the empty one or of a heap's, which lives for ever;
-    // at every offset lies a slot list, which is a stack.
+pub(super) fn take(list: SlotListOffset) -> Taken {
+    if list.is_of_own() { take_own(list) } else { take_shared(list) }
+}
+
+/// As [`take`], of a class with owners.
+#[inline(always)]
+fn take_own(list: SlotListOffset) -> Taken {
+    // SAFETY: the second word is always the address of an owner's lists, in the empty cache or in a heap's, which lives
+    // for ever; at every offset of a list lies one, which is a stack.
     unsafe {
-        let (object, cache) = os::pop(list.0 as usize);
-        (object, &*ptr::with_exposed_provenance(cache))
+        let (object, lists) = os::pop::<OWN_WORD>(list.0 as usize);
+        Taken { object, count: lists + offset_of!(OwnerLists, allocations) }
+    }
+}
+
+/// As [`take`], of a class without owners, or none.
+#[inline(always)]
+fn take_shared(list: SlotListOffset) -> Taken {
+    // SAFETY: as above; the first word is always the address of such a cache.
+    unsafe {
+        let (object, cache) = os::pop::<CACHE_WORD>(list.0 as usize);
+        Taken { object, count: cache + offset_of!(ThreadCache, allocations) }
+    }
+}
+
+/// What was taken from a slot list.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Taken {
+    /// The object; null when the list was empty.
+    pub(super) object: *mut u8,
+    /// The address of the count of such objects.
+    count: usize,
+}
+
+impl Taken {
+    /// Counts the object, which is not null, as allocated.
+    #[inline(always)]
+    pub(super) fn count(self) {
+        // SAFETY: only the empty cache has no count there, and no object comes from it.
+        unsafe { &*ptr::with_exposed_provenance::<Count>(self.count) }.add(1);
     }
 }
 
 /// As [`take`], for a size from 1 to 1,024 that is no constant; `None` for all other sizes.
 #[inline(always)]
 #[allow(dead_code, reason = "only the C interface calls it")]
-pub(super) fn take_small(bytes: usize) -> Option<(*mut u8, &'static ThreadCache)> {
+pub(super) fn take_small(bytes: usize) -> Option<Taken> {
     // Size 0 wraps around, to a place beyond the table.
     let index = bytes.wrapping_sub(1) / 16;
-    // SAFETY: as in `take`; the places of the table are addresses of slot lists.
+    // SAFETY: as in `take_shared`; the places of the table are addresses of slot lists.
     (index < SMALL_LISTS.len()).then(|| unsafe {
         let (object, cache) = os::pop_of_table::<{ offset_of!(ThreadCache, small_lists) }>(index);
-        (object, &*ptr::with_exposed_provenance(cache))
+        Taken { object, count: cache + offset_of!(ThreadCache, allocations) }
     })
 }
 
-/// Puts an object into a slot list of the calling thread's cache; `false` when the list is full.
+/// Puts an object into a slot list of the calling thread's cache: that of the object's block, or the outbox. `false` when
+/// the list is full or another owner's.
 #[inline(always)]
 pub(super) fn put(list: SlotListOffset, object: *mut u8) -> bool {
-    // SAFETY: as in `take`.
+    // SAFETY: as in `take_shared`; in the place of another owner's lists lie zeroes.
     unsafe { os::push(list.0 as usize, object) }
 }
+
+/// Whether a list is that of another owner than the calling thread's, or the thread has no open cache at this moment.
+pub(super) fn is_foreign(list: SlotListOffset) -> bool {
+    // SAFETY: the calling thread's words.
+    let words = unsafe { os::thread_slots().read_volatile() };
+    list.owner() != Owner::NONE && words[OWN_WORD].wrapping_sub(words[CACHE_WORD]) != list.owner().index() * SPAN_BYTES
+}
+
+/// The lists of one owner.
+#[derive(Debug)]
+#[repr(C)]
+struct OwnerLists {
+    /// Objects that the fast path has taken from these lists, by this word.
+    allocations: Count,
+    _none: usize,
+    lists: [SlotList; OWNED_CLASSES],
+}
+
+const _: () = assert!(size_of::<OwnerLists>() == SPAN_BYTES);
 
 /// One thread's free objects, and counts of what came and went.
 #[derive(Debug)]
 #[repr(C, align(64))]
 pub(crate) struct ThreadCache {
-    /// One slot list that is never opened, for sizes without a class, then one per class. [`SlotListOffset`]s lead
-    /// here.
-    lists: [SlotList; CLASSES + 1],
-    /// Objects that this thread has allocated.
+    // [`SlotListOffset`]s lead to these.
+    /// Slot lists that are never opened: for sizes without a class, and what the empty cache has for its owner's.
+    closed: [SlotList; OWNED_CLASSES + 1],
+    /// One owner's lists, and zeroes in the places of all others'.
+    owners: [OwnerLists; OWNERS - 1],
+    /// The lists of classes without owners.
+    lists: [SlotList; CLASSES - OWNED_CLASSES],
+    /// Objects of classes with owners, on their way back to these.
+    outboxes: [SlotList; OWNED_CLASSES],
+    /// Objects that this thread has allocated, but for those that are counted with the owner's lists.
     pub(crate) allocations: Count,
     /// Objects that came from other stations, and those that went back to them. The difference is what users and the
     /// cache hold.
@@ -126,9 +236,14 @@ pub(crate) struct ThreadCache {
     pub(crate) returned: Count,
     /// The slot lists of sizes up to 1,024, one per 16 bytes, for code that knows no constant size.
     small_lists: [Cell<*const SlotList>; SMALL_LISTS.len()],
-    /// Where the null of each stack lies.
-    bases: [AtomicPtr<Slot>; CLASSES + 1],
+    /// Where the null of each class's stack lies.
+    bases: [AtomicPtr<Slot>; CLASSES],
+    /// Where those of the outboxes lie.
+    outbox_bases: [AtomicPtr<Slot>; OWNED_CLASSES],
+    owner: Cell<Owner>,
 }
+
+const _: () = assert!(offset_of!(ThreadCache, outboxes) == SlotListOffset::OUTBOXES.0 as usize);
 
 /// The stack of all closed slot lists: base, stack pointer and limit in one.
 struct Null(Slot);
@@ -157,24 +272,49 @@ impl ThreadCache {
     /// All slot lists closed.
     pub(crate) const fn new() -> ThreadCache {
         ThreadCache {
-            lists: [const { SlotList::closed() }; CLASSES + 1],
+            closed: [const { SlotList::closed() }; OWNED_CLASSES + 1],
+            // SAFETY: zeroes are counts of 0 and lists that are only compared.
+            owners: unsafe { core::mem::zeroed() },
+            lists: [const { SlotList::closed() }; CLASSES - OWNED_CLASSES],
+            outboxes: [const { SlotList::closed() }; OWNED_CLASSES],
             allocations: Count::new(),
             received: Count::new(),
             returned: Count::new(),
             small_lists: [const { Cell::new(&raw const CLOSED.0) }; SMALL_LISTS.len()],
-            bases: [const { AtomicPtr::new((&raw const NULL.0).cast_mut()) }; CLASSES + 1],
+            bases: [const { AtomicPtr::new((&raw const NULL.0).cast_mut()) }; CLASSES],
+            outbox_bases: [const { AtomicPtr::new((&raw const NULL.0).cast_mut()) }; OWNED_CLASSES],
+            owner: Cell::new(Owner::NONE),
         }
     }
 
     /// Sets up a cache of all-zero bytes: closes all slot lists.
-    pub(super) fn set_up(&self) {
-        self.small_lists.iter().zip(&SMALL_LISTS).for_each(|(own, &list)| own.set(self.slot_list(list)));
-        let null: *mut Slot = (&raw const NULL.0).cast_mut();
-        for (list, base) in self.lists.iter().zip(&self.bases) {
-            list.pointer.store(null, Ordering::Relaxed);
-            list.limit.set(null);
-            base.store(null, Ordering::Relaxed);
+    pub(super) fn set_up(&self, owner: Owner) {
+        self.owner.set(owner);
+        for (own, list) in self.small_lists.iter().zip(&SMALL_LISTS) {
+            own.set(list.class().map_or(&raw const CLOSED.0, |class| self.list(class)));
         }
+        self.closed.iter().for_each(SlotList::close);
+        self.outboxes.iter().for_each(SlotList::close);
+        Class::all().for_each(|class| self.list(class).close());
+        let null: *mut Slot = (&raw const NULL.0).cast_mut();
+        self.bases.iter().chain(&self.outbox_bases).for_each(|base| base.store(null, Ordering::Relaxed));
+    }
+
+    /// The owner of the pages that the cache is filled from.
+    pub(crate) fn owner(&self) -> Owner {
+        self.owner.get()
+    }
+
+    /// The words by which a thread uses the cache on its fast path.
+    pub(super) fn words(&self) -> [usize; 2] {
+        let cache = ptr::from_ref(self).expose_provenance();
+        [cache, cache + self.owner.get().index() * SPAN_BYTES]
+    }
+
+    /// Objects that this thread has allocated.
+    pub(crate) fn allocations(&self) -> u64 {
+        let own = self.owner.get().index().checked_sub(1).map_or(0, |place| self.owners[place].allocations.get());
+        self.allocations.get() + own
     }
 
     /// Opens a slot list, or gives it a longer stack. Its objects stay in it.
@@ -184,51 +324,74 @@ impl ThreadCache {
     ///   for as long as the cache lives.
     /// - the slot list holds at most `slots` objects.
     pub(super) unsafe fn open(&self, class: Class, stack: *mut *mut u8, slots: usize) {
-        let index = class.index() + 1;
         let held = self.held(class);
         let stack: *mut Slot = stack.cast();
         if held > 0 {
-            let old = self.bases[index].load(Ordering::Relaxed);
+            let old = self.bases[class.index()].load(Ordering::Relaxed);
             // SAFETY: both are at least as long as what is copied, by the caller's promise. Nothing is written to the
             // stack of an empty list, which stays untouched until an object comes.
             unsafe { ptr::copy_nonoverlapping(old.add(1), stack.add(1), held) };
         }
-        self.bases[index].store(stack, Ordering::Relaxed);
+        self.bases[class.index()].store(stack, Ordering::Relaxed);
         // SAFETY: inside the stack.
-        unsafe {
-            self.lists[index].limit.set(stack.add(slots));
-            self.lists[index].pointer.store(stack.add(held), Ordering::Relaxed);
+        unsafe { self.list(class).open(stack, held, slots) };
+    }
+
+    /// Opens the outboxes, which are empty.
+    ///
+    /// # Safety
+    /// - as for [`ThreadCache::open`], for [`OUTBOX_SLOTS`] and each outbox, one stack behind the other.
+    pub(super) unsafe fn open_outboxes(&self, stacks: *mut *mut u8) {
+        for (place, outbox) in self.outboxes.iter().enumerate() {
+            let stack: *mut Slot = stacks.wrapping_add(place * (OUTBOX_SLOTS + 1)).cast();
+            self.outbox_bases[place].store(stack, Ordering::Relaxed);
+            // SAFETY: inside the stack.
+            unsafe { outbox.open(stack, 0, OUTBOX_SLOTS) };
         }
     }
 
     /// Takes an object; null when the slot list is empty.
-    pub(crate) fn pop(&self, list: SlotListOffset) -> *mut u8 {
-        self.slot_list(list).pop()
+    pub(crate) fn pop(&self, class: Class) -> *mut u8 {
+        self.list(class).pop()
     }
 
     /// Puts an object back; `false` when the slot list is full.
-    pub(crate) fn push(&self, list: SlotListOffset, object: *mut u8) -> bool {
-        self.slot_list(list).push(object)
+    pub(crate) fn push(&self, class: Class, object: *mut u8) -> bool {
+        self.list(class).push(object)
+    }
+
+    /// Takes an object from the outbox of a class with owners; null when it is empty.
+    pub(super) fn pop_outbox(&self, class: Class) -> *mut u8 {
+        self.outboxes[class.index()].pop()
+    }
+
+    /// Puts an object into it; `false` when it is full or closed.
+    pub(super) fn push_outbox(&self, class: Class, object: *mut u8) -> bool {
+        self.outboxes[class.index()].push(object)
+    }
+
+    /// How many objects the outbox of the class holds, if it has one: exact in its own thread, else a moment old.
+    pub(crate) fn held_in_outbox(&self, class: Class) -> usize {
+        let outbox = self.outboxes.get(class.index()).zip(self.outbox_bases.get(class.index()));
+        outbox.map_or(0, |(outbox, base)| outbox.held(base).min(OUTBOX_SLOTS))
     }
 
     /// How many objects of the class the cache holds. Another thread may read any number, more than there is room for,
     /// while the slot list gets a longer stack: the pointer of one stack and the base of the other.
     pub(crate) fn held(&self, class: Class) -> usize {
-        let index = class.index() + 1;
-        let pointer = self.lists[index].pointer.load(Ordering::Relaxed);
-        pointer.addr().wrapping_sub(self.bases[index].load(Ordering::Relaxed).addr()) / size_of::<Slot>()
+        self.list(class).held(&self.bases[class.index()])
     }
 
     /// How many objects of the class the slot list can hold; 0 when it is closed.
     pub(crate) fn limit(&self, class: Class) -> usize {
-        let index = class.index() + 1;
-        (self.lists[index].limit.get().addr() - self.bases[index].load(Ordering::Relaxed).addr()) / size_of::<Slot>()
+        let base = self.bases[class.index()].load(Ordering::Relaxed);
+        (self.list(class).limit.get().addr() - base.addr()) / size_of::<Slot>()
     }
 
     /// How many objects the cache holds: exact in its own thread, else a moment old.
     pub(crate) fn held_all(&self) -> u64 {
         // Bounded: a slot list that gets a longer stack at this moment may seem to hold any number.
-        Class::all().map(|class| self.held(class).min(class.cache_slots()) as u64).sum()
+        Class::all().map(|class| (self.held(class).min(class.cache_slots()) + self.held_in_outbox(class)) as u64).sum()
     }
 
     /// Sets how many objects of the class the slot list can hold, in the stack that it has.
@@ -236,19 +399,27 @@ impl ThreadCache {
     /// # Safety
     /// - the list is open, its stack has room for `slots` addresses, and it holds no more objects than that.
     pub(super) unsafe fn set_limit(&self, class: Class, slots: usize) {
-        let index = class.index() + 1;
-        let base = self.bases[index].load(Ordering::Relaxed);
+        let base = self.bases[class.index()].load(Ordering::Relaxed);
         // SAFETY: inside the stack.
-        self.lists[index].limit.set(unsafe { base.add(slots) });
+        self.list(class).limit.set(unsafe { base.add(slots) });
     }
 
     /// The stack pointer of the class, as a number that changes with every object that comes or goes.
     pub(super) fn position(&self, class: Class) -> usize {
-        self.lists[class.index() + 1].pointer.load(Ordering::Relaxed).addr()
+        self.list(class).pointer.load(Ordering::Relaxed).addr()
     }
 
-    /// The slot list at an offset.
-    fn slot_list(&self, list: SlotListOffset) -> &SlotList {
-        &self.lists[list.0 as usize / SlotListOffset::LIST_BYTES]
+    /// As [`ThreadCache::position`], of all outboxes together.
+    pub(super) fn outbox_position(&self) -> usize {
+        self.outboxes.iter().fold(0, |sum, outbox| sum.wrapping_add(outbox.pointer.load(Ordering::Relaxed).addr()))
+    }
+
+    /// The slot list of a class.
+    fn list(&self, class: Class) -> &SlotList {
+        match (class.index().checked_sub(OWNED_CLASSES), self.owner.get().index().checked_sub(1)) {
+            (Some(place), _) => &self.lists[place],
+            (None, Some(owner)) => &self.owners[owner].lists[class.index()],
+            (None, None) => &self.closed[1 + class.index()],
+        }
     }
 }

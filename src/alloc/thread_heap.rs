@@ -9,11 +9,11 @@
 //! purge takes lists that are not used back to their beginnings (`idle_caches.rs`).
 
 use super::huge_pages::Policy;
-use super::thread_cache::{FIRST_SLOTS, ThreadCache};
+use super::thread_cache::{FIRST_SLOTS, OUTBOX_SLOTS, ThreadCache};
 use super::transfer_batch::{BATCH_SLOTS, OwnBatch};
 use super::{central_free_list, transfer_cache};
-use crate::class::{CLASSES, Class, cache_slots};
-use crate::factor::{self, free_check};
+use crate::class::{CLASSES, Class, OWNED_CLASSES, Owner, cache_slots};
+use crate::factor::{self, free_check, owned_pages};
 use crate::metadata::allocator;
 use crate::metadata::range;
 use crate::sync::{Lock, global};
@@ -21,14 +21,14 @@ use core::cell::{Cell, UnsafeCell};
 use core::ptr;
 use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
-/// Words of all first stacks, each a null and up to [`FIRST_SLOTS`] addresses.
+/// Words of all first stacks, each a null and up to [`FIRST_SLOTS`] addresses, and of the outboxes.
 const FIRST_WORDS: usize = {
     let (mut class, mut words) = (0, 0);
     while class < CLASSES {
         words += first_slots(class) + 1;
         class += 1;
     }
-    words
+    words + OWNED_CLASSES * (OUTBOX_SLOTS + 1)
 };
 
 /// Slots of the first stack of the class with this index.
@@ -103,12 +103,15 @@ unsafe impl Sync for Heap {}
 pub(super) struct Watch {
     /// Objects that the thread had allocated.
     pub(super) allocations: u64,
-    /// Positions of the stack pointers, by class.
+    /// Positions of the stack pointers, by class, and of all outboxes together.
     pub(super) positions: [usize; CLASSES],
+    pub(super) outbox_position: usize,
     /// For how many looks each of them has not moved.
     pub(super) still: [u8; CLASSES],
 }
 
+/// How many heaps were made with owners of their own.
+static MADE: AtomicUsize = AtomicUsize::new(0);
 /// The newest heap, from which the list of all heaps starts.
 static NEWEST: AtomicPtr<Heap> = AtomicPtr::new(ptr::null_mut());
 global! {
@@ -158,6 +161,8 @@ pub(super) struct OpenLists {
     pub(super) large: bool,
     /// Whether small free slots get a mark, whether lists are open or not.
     pub(super) marked: bool,
+    /// Whether the heap has an owner's number, so that it takes the smallest slots from pages of its own.
+    pub(super) owned: bool,
 }
 
 /// Takes a heap for a thread: one that another thread left, or a new one. `None` when there is no memory.
@@ -165,14 +170,20 @@ pub(super) fn take(open: OpenLists) -> Option<&'static Heap> {
     let mut spare = SPARE.lock();
     if let Some(heap) = spare.first {
         spare.first = heap.next_spare.take();
+        heap.count_thread(owned_pages::begin_thread);
         return Some(heap);
     }
     drop(spare);
     // SAFETY: the record lives for ever, and all-zero bytes are a heap whose cache is not set up.
     let heap: &'static Heap = unsafe { allocator::allocate::<Heap>()?.as_ref() };
     range::reserve_once();
-    heap.cache.set_up();
+    let owner = if open.owned { Owner::of_heap(MADE.fetch_add(1, Ordering::Relaxed)) } else { Owner::ALL };
+    if open.marked {
+        free_check::begin_owner(owner);
+    }
+    heap.cache.set_up(owner);
     heap.open_lists(open);
+    heap.count_thread(owned_pages::begin_thread);
     let mut first = NEWEST.load(Ordering::Relaxed);
     loop {
         heap.next_of_all.store(first, Ordering::Relaxed);
@@ -222,6 +233,17 @@ impl Heap {
             // SAFETY: all classes together have as many words as there are.
             stack = unsafe { stack.add(slots + 1) };
         }
+        if open.small && open.owned {
+            // SAFETY: the last words are the outboxes'.
+            unsafe { self.cache.open_outboxes(stack) };
+        }
+    }
+
+    /// Counts its thread among those of its owner, if it has one of its own, or no longer.
+    pub(super) fn count_thread(&self, count: impl FnOnce(Owner)) {
+        if self.open.get().owned {
+            count(self.cache.owner());
+        }
     }
 
     /// Whether the list of the class may hold objects.
@@ -246,7 +268,8 @@ impl Heap {
         } else {
             1
         };
-        let (taken, _) = central_free_list::take(&self.counters, policy, class, &mut slots[..wanted]);
+        let (taken, _) =
+            central_free_list::take(&self.counters, policy, class, self.cache.owner(), &mut slots[..wanted]);
         if self.open.get().marked && free_check::is_marked(class) {
             // SAFETY: the slots are ours alone.
             unsafe { free_check::admit(&self.counters.free_check, &slots[..taken]) };
@@ -262,7 +285,7 @@ impl Heap {
         if !self.is_open(class) {
             return ptr::null_mut();
         }
-        transfer_cache::pop(class).map_or(ptr::null_mut(), |batch| self.keep_batch(class, batch))
+        transfer_cache::pop(class, self.cache.owner()).map_or(ptr::null_mut(), |batch| self.keep_batch(class, batch))
     }
 
     /// Keeps the objects of a batch but one, which is returned. What the slot list has no room for goes back to the
@@ -273,7 +296,7 @@ impl Heap {
         let object = self.keep(class, &batch.objects()[rest..]);
         if rest > 0 {
             batch.truncate(rest);
-            transfer_cache::put_back(class, batch);
+            transfer_cache::put_back(class, self.cache.owner(), batch);
         } else {
             batch.recycle();
         }
@@ -288,7 +311,7 @@ impl Heap {
             return ptr::null_mut();
         };
         for &object in rest {
-            let kept = self.cache.push(class.slot_list(), object);
+            let kept = self.cache.push(class, object);
             debug_assert!(kept, "the callers pass no more than there is room for");
         }
         object
@@ -311,7 +334,7 @@ impl Heap {
     pub(super) fn drain(&self, class: Class, objects: &mut [*mut u8]) -> usize {
         let mut taken = 0;
         while taken < objects.len() {
-            let object = self.cache.pop(class.slot_list());
+            let object = self.cache.pop(class);
             if object.is_null() {
                 break;
             }
@@ -408,6 +431,7 @@ impl Heap {
     /// Gives the record up, whose slot lists are empty: it waits for another thread.
     pub(super) fn recycle(&'static self) {
         Class::all().for_each(|class| self.narrow(class));
+        self.count_thread(owned_pages::end_thread);
         let mut spare = SPARE.lock();
         self.next_spare.set(spare.first);
         spare.first = Some(self);

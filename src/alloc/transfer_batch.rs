@@ -8,6 +8,7 @@ use crate::sync::atomic::AtomicUsize;
 use crate::sync::cell::UnsafeCell;
 use crate::sync::{constant, global};
 use core::ptr::{self, NonNull};
+use core::sync::atomic::Ordering::Relaxed;
 
 /// Addresses in a batch.
 pub(super) const BATCH_SLOTS: usize = 126;
@@ -16,6 +17,11 @@ global! {
     /// Empty batches, for reuse.
     static SPARE: Stack = Stack::new();
 }
+
+/// Batches that are refused before the OS is asked again, after it refused memory for one: the objects have another place.
+/// Threads that pass here at the same time may refuse some more, or fewer.
+static PASSES: core::sync::atomic::AtomicU32 = core::sync::atomic::AtomicU32::new(0);
+const PASSES_MAX: u32 = 64;
 
 /// Free objects of one class.
 #[derive(Debug)]
@@ -51,7 +57,13 @@ impl OwnBatch {
     /// An empty batch: one for reuse, or a new one. `None` when there is no memory.
     pub(super) fn take() -> Option<OwnBatch> {
         SPARE.pop().or_else(|| {
-            let batch = allocator::allocate::<Batch>()?;
+            if PASSES.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_ok() {
+                return None;
+            }
+            let Some(batch) = allocator::allocate::<Batch>() else {
+                PASSES.store(PASSES_MAX, Relaxed);
+                return None;
+            };
             // SAFETY: no other thread has the record, which lives for ever.
             unsafe {
                 batch.write(Batch::new());

@@ -1,6 +1,6 @@
 //! The transfer cache: passes batches of free objects from threads that have too many to threads that have none.
 //!
-//! Each size class has a stack of batches of up to 126 addresses. A thread whose slot list is full pushes one, a thread
+//! Each size class has a stack of batches of up to 126 addresses; one for each owner, where its pages have owners. A thread whose slot list is full pushes one, a thread
 //! whose slot list is empty pops one. Neither reads the objects or their pages, and neither takes a lock. So a free by
 //! another thread than the one that allocated costs a 126th of two compare-and-swaps, and no write to memory that the
 //! allocating thread uses.
@@ -9,7 +9,7 @@
 //! their pages, and so do batches that no thread took from one epoch of the purge to the next.
 
 use super::transfer_batch::{BATCH_SLOTS, OwnBatch, Stack};
-use crate::class::{CLASSES, Class};
+use crate::class::{CLASSES, Class, OWNED_CLASSES, OWNERS, Owner};
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::sync::{constant, global};
 
@@ -90,7 +90,25 @@ pub(super) fn waiting_bytes() -> usize {
 }
 
 global! {
-    table static CACHES: [TransferCache; CLASSES] = each TransferCache::new();
+    table static CACHES: [TransferCache; CLASSES - OWNED_CLASSES] = each TransferCache::new();
+}
+global! {
+    /// Those of classes with owners, all of an owner's in a row.
+    table static OWNED: [TransferCache; OWNERS * OWNED_CLASSES] = each TransferCache::new();
+}
+
+/// The transfer cache of a class, in which batches for an owner wait.
+fn cache_of(class: Class, owner: Owner) -> &'static TransferCache {
+    match class.index().checked_sub(OWNED_CLASSES) {
+        Some(place) => &CACHES[place],
+        None => &OWNED[owner.index() * OWNED_CLASSES + class.index()],
+    }
+}
+
+/// Every class, and each of its owners.
+fn all() -> impl Iterator<Item = (Class, Owner)> {
+    let owners = |class: Class| Owner::all().take_while(move |&owner| class.has_owners() || owner == Owner::FIRST);
+    Class::all().flat_map(move |class| owners(class).map(move |owner| (class, owner)))
 }
 
 /// How many objects of the class a full slot list gives up, or an empty one gets: half of the list, at most a batch.
@@ -105,7 +123,7 @@ fn batches_max(class: Class) -> u32 {
 
 /// Pushes free objects, at most a batch, for threads that need some. Returns whether the purge is due. `None` when the
 /// bound is reached, or there is no memory for a batch: the objects are then still the caller's.
-pub(super) fn push(class: Class, objects: &[*mut u8]) -> Option<bool> {
+pub(super) fn push(class: Class, owner: Owner, objects: &[*mut u8]) -> Option<bool> {
     let bytes = objects.len() * class.slot_bytes();
     let waiting = WAITING.fetch_add(bytes, Ordering::Relaxed) + bytes;
     let pushed = OwnBatch::take().and_then(|mut batch| {
@@ -113,7 +131,7 @@ pub(super) fn push(class: Class, objects: &[*mut u8]) -> Option<bool> {
         // Beyond the bound of all classes, a class has half of what it may have on its own, at least: those that are used
         // are not starved by those that were.
         let most = if waiting > BYTES_MAX { BATCHES_MIN as u32 / 2 } else { batches_max(class) };
-        CACHES[class.index()].push(most, batch).map_err(OwnBatch::recycle).ok()
+        cache_of(class, owner).push(most, batch).map_err(OwnBatch::recycle).ok()
     });
     if pushed.is_none() {
         WAITING.fetch_sub(bytes, Ordering::Relaxed);
@@ -122,35 +140,36 @@ pub(super) fn push(class: Class, objects: &[*mut u8]) -> Option<bool> {
 }
 
 /// Pushes the rest of a batch that was popped, even beyond the bound.
-pub(super) fn put_back(class: Class, batch: OwnBatch) {
+pub(super) fn put_back(class: Class, owner: Owner, batch: OwnBatch) {
     WAITING.fetch_add(batch.objects().len() * class.slot_bytes(), Ordering::Relaxed);
-    let pushed = CACHES[class.index()].push(u32::MAX, batch);
+    let pushed = cache_of(class, owner).push(u32::MAX, batch);
     debug_assert!(pushed.is_ok(), "the bound is never reached");
 }
 
 /// How many objects of the class wait.
 pub(super) fn objects(class: Class) -> u64 {
-    CACHES[class.index()].count.load(Ordering::Relaxed) >> 32
+    let of_owner = |(_, owner)| cache_of(class, owner).count.load(Ordering::Relaxed) >> 32;
+    all().filter(|&(other, _)| other == class).map(of_owner).sum()
 }
 
 /// Pops a batch.
-pub(super) fn pop(class: Class) -> Option<OwnBatch> {
-    let batch = CACHES[class.index()].pop()?;
+pub(super) fn pop(class: Class, owner: Owner) -> Option<OwnBatch> {
+    let batch = cache_of(class, owner).pop()?;
     WAITING.fetch_sub(batch.objects().len() * class.slot_bytes(), Ordering::Relaxed);
     Some(batch)
 }
 
 /// Hands the batches that no thread took since the last call to `release`. Without `keeps`, at least half of all
 /// batches. Returns whether any batch is left.
-pub(super) fn take_idle(keeps: bool, mut release: impl FnMut(Class, &[*mut u8])) -> bool {
+pub(super) fn take_idle(keeps: bool, mut release: impl FnMut(Class, Owner, &[*mut u8])) -> bool {
     let mut left = false;
-    for class in Class::all() {
-        let cache = &CACHES[class.index()];
+    for (class, owner) in all() {
+        let cache = cache_of(class, owner);
         let idle = cache.idle();
         let half = if keeps { 0 } else { cache.batches() / 2 };
         for _ in 0..idle.max(half) {
-            let Some(batch) = pop(class) else { break };
-            release(class, batch.objects());
+            let Some(batch) = pop(class, owner) else { break };
+            release(class, owner, batch.objects());
             batch.recycle();
         }
         left |= cache.batches() > 0;
@@ -160,8 +179,8 @@ pub(super) fn take_idle(keeps: bool, mut release: impl FnMut(Class, &[*mut u8]))
 
 /// Hands all batches to `release`.
 pub(super) fn drain(mut release: impl FnMut(Class, &[*mut u8])) {
-    for class in Class::all() {
-        while let Some(batch) = pop(class) {
+    for (class, owner) in all() {
+        while let Some(batch) = pop(class, owner) {
             release(class, batch.objects());
             batch.recycle();
         }

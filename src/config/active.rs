@@ -236,6 +236,12 @@ impl ActiveConfig {
         self.without_header(FactorId::RandomSlots)
     }
 
+    /// Whether pages of the smallest objects belong to threads.
+    #[inline(always)]
+    pub(crate) fn owned_pages(self) -> bool {
+        self.ordinal(FactorId::OwnedPages) != 0
+    }
+
     /// Whether a factor must see every request, so that no thread may use its cache on the fast path.
     #[inline(always)]
     pub(crate) fn per_request(self) -> bool {

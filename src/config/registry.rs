@@ -5,8 +5,8 @@
 use super::level::{Choice, Factor, Level, Variant};
 use crate::factor::original::header;
 use crate::factor::{
-    align, arena, bigcache, canary, elo, evolution, free_check, guard_pages, madvise_batch, purge, quarantine,
-    random_slots, thp, thread_cache, tick, zero_free,
+    align, arena, bigcache, canary, elo, evolution, free_check, guard_pages, madvise_batch, owned_pages, purge,
+    quarantine, random_slots, thp, thread_cache, tick, zero_free,
 };
 
 /// A factor's identity. As a number it is the factor's index in [`registry()`].
@@ -38,6 +38,8 @@ pub enum FactorId {
     Purge,
     /// Verifies with every free that a live object starts at the address.
     FreeCheck,
+    /// Gives pages of the smallest objects owners.
+    OwnedPages,
     /// Verifies a secret word behind each object.
     Canary,
     /// Ends large objects and pages of slots with an OS page without access.
@@ -65,6 +67,7 @@ impl FactorId {
         FactorId::ThreadCache,
         FactorId::Purge,
         FactorId::FreeCheck,
+        FactorId::OwnedPages,
         FactorId::Canary,
         FactorId::GuardPages,
         FactorId::Quarantine,
@@ -84,7 +87,7 @@ impl FactorId {
 }
 
 /// Number of factors.
-pub(crate) const FACTORS: usize = 17;
+pub(crate) const FACTORS: usize = 18;
 
 /// The values of a factor with one form that is off by default.
 const ON_OR_OFF: &[(&str, Level)] = &[("on", Level::On), ("off", Level::Off)];
@@ -250,6 +253,16 @@ pub(crate) static REGISTRY: [Factor; FACTORS] = [
         counters: free_check::Counters::NAMES,
         about: "verifies with every free that a live object starts at the address, and ends the process at a double free or a free inside an object; where objects have headers, these verify",
         costs: "17 instructions per small object, whose second word is written when it is freed; about 40 per larger one, and one OS page per 4 MiB of them",
+    },
+    Factor {
+        name: "owned-pages",
+        present: cfg!(feature = "owned-pages"),
+        default: Level::On,
+        toggle: "HAKMEM_DISABLE_OWNED_PAGES",
+        choice: None,
+        counters: owned_pages::Counters::NAMES,
+        about: "takes objects up to 112 bytes from pages that belong to the thread, and sends those that other threads free back to them, so that threads do not share cache lines",
+        costs: "about 5 ns per object that another thread frees; a page per class and thread, as far as it is used, and 4 KiB of addresses; no instruction on the fast path",
     },
     Factor {
         name: "canary",

@@ -19,7 +19,7 @@
 //! Costs 17 instructions per small object and no memory; about 40 instructions per larger one, and a 1,024th of its
 //! addresses where it starts.
 
-use crate::class::{BLOCK, CLASSES, Class, SMALL_LISTS, SlotListOffset};
+use crate::class::{BLOCK, Class, LISTS, Owner, SMALL_LISTS, SlotListOffset};
 use crate::metadata::range;
 use crate::os;
 use crate::sync::counters;
@@ -44,8 +44,8 @@ const LARGER_ALIGN: usize = 64;
 const STRIDE: usize = SlotListOffset::LIST_BYTES / size_of::<u32>();
 
 /// For each slot list of marked objects 2^32 divided by the slot's bytes, rounded up; 0 for all others, and while the
-/// factor is off. All words here are written before the first request.
-static MULTIPLIERS: [AtomicU32; (CLASSES + 1) * STRIDE] = [const { AtomicU32::new(0) }; (CLASSES + 1) * STRIDE];
+/// factor is off. A word here is written before an object of the list is handed out.
+static MULTIPLIERS: [AtomicU32; LISTS * STRIDE] = [const { AtomicU32::new(0) }; LISTS * STRIDE];
 /// What marks are made of; 0 while the factor is off.
 static SECRET: AtomicU64 = AtomicU64::new(0);
 /// The address of the table's byte for address 0, from which the others go down; 0 while there is no table.
@@ -69,11 +69,22 @@ pub(crate) fn begin() {
         BASE.store(base.addr(), Ordering::Relaxed);
         LENGTH.store(bytes, Ordering::Relaxed);
     }
-    for class in Class::all().filter(|class| is_marked(*class)) {
-        let multiplier = (u64::from(u32::MAX) + 1).div_ceil(class.slot_bytes() as u64) as u32;
-        MULTIPLIERS[class.slot_list().0 as usize / size_of::<u32>()].store(multiplier, Ordering::Relaxed);
+    for class in Class::all().filter(|class| is_marked(*class) && !class.has_owners()) {
+        set_multiplier(class, class.slot_list());
     }
     SECRET.store(os::random_word() | 1, Ordering::Relaxed);
+}
+
+/// Begins to verify frees of objects in an owner's pages, before it has any.
+pub(crate) fn begin_owner(owner: Owner) {
+    for class in Class::all().take_while(|class| class.has_owners()) {
+        set_multiplier(class, class.slot_list().of_owner(owner));
+    }
+}
+
+fn set_multiplier(class: Class, list: SlotListOffset) {
+    let multiplier = (u64::from(u32::MAX) + 1).div_ceil(class.slot_bytes() as u64) as u32;
+    MULTIPLIERS[list.index() * STRIDE].store(multiplier, Ordering::Relaxed);
 }
 
 /// Makes a part of the range memory, which begins with a segment, and where its segments are new what the tables have for
@@ -266,11 +277,13 @@ mod tests {
     #[test]
     fn starts_are_multiples_of_the_slot() {
         begin();
+        begin_owner(Owner::ALL);
         for class in Class::all() {
             let bytes = class.slot_bytes() as u32;
             for offset in 0..=u32::from(u16::MAX) {
                 let expected = is_marked(class) && offset.is_multiple_of(bytes);
-                assert_eq!(is_start(class.slot_list(), offset), expected, "{class:?} {offset}");
+                let list = class.slot_list().of_owner(Owner::ALL);
+                assert_eq!(is_start(list, offset), expected, "{class:?} {offset}");
             }
         }
         assert!((0..=u32::from(u16::MAX)).all(|offset| !is_start(SlotListOffset::NONE, offset)));

@@ -17,6 +17,7 @@ pub(crate) mod free_check;
 pub(crate) mod guard_pages;
 pub(crate) mod madvise_batch;
 pub(crate) mod original;
+pub(crate) mod owned_pages;
 pub(crate) mod purge;
 pub(crate) mod quarantine;
 pub(crate) mod random_slots;
@@ -68,6 +69,7 @@ all_counters! {
     thread_cache: thread_cache::Counters,
     purge: purge::Counters,
     free_check: free_check::Counters,
+    owned_pages: owned_pages::Counters,
     canary: canary::Counters,
     guard_pages: guard_pages::Counters,
     quarantine: quarantine::Counters,

@@ -169,6 +169,13 @@ pub(crate) fn set_slot_list(block_address: *const u8, list: SlotListOffset) {
     }
 }
 
+/// Sets the slot list of objects in a block whose page changes its owner; does nothing outside the range.
+pub(crate) fn change_owner(block_address: *const u8, list: SlotListOffset) {
+    if let Some(block) = BOUNDS.block_of(block_address) {
+        LISTS[block].store(list.0 as u16, Ordering::Relaxed);
+    }
+}
+
 /// The segment of an address in the range; `None` where none was made.
 pub(crate) fn segment_of(address: *const u8) -> Option<&'static Segment> {
     let block = BOUNDS.block_of(address)?;

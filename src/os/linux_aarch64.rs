@@ -119,31 +119,32 @@ pub(crate) fn cycles() -> u64 {
     count
 }
 
-// Two words of initial-exec thread-local storage; the twin file for x86-64 says why.
+// Three words of initial-exec thread-local storage; the twin file for x86-64 says why.
 global_asm!(
     ".hidden hakmem_0_1_empty_cache",
     ".pushsection .tdata.hakmem_0_1_slots,\"awT\",@progbits",
     ".hidden hakmem_0_1_slots",
     ".globl hakmem_0_1_slots",
     ".type hakmem_0_1_slots,@object",
-    ".size hakmem_0_1_slots,16",
+    ".size hakmem_0_1_slots,24",
     ".p2align 4",
     "hakmem_0_1_slots:",
+    ".xword hakmem_0_1_empty_cache",
     ".xword hakmem_0_1_empty_cache",
     ".xword 0",
     ".popsection",
 );
 
-/// The first of the calling thread's two words.
+/// One of the calling thread's words.
 #[inline(always)]
-pub(super) fn thread_word() -> usize {
+pub(super) fn thread_word(index: usize) -> usize {
     // SAFETY: the calling thread's words.
-    unsafe { (*thread_slots())[0] }
+    unsafe { (*thread_slots())[index] }
 }
 
-/// The calling thread's two words.
+/// The calling thread's three words.
 #[inline(always)]
-pub(crate) fn thread_slots() -> *mut [usize; 2] {
+pub(crate) fn thread_slots() -> *mut [usize; 3] {
     let slots;
     // SAFETY: reads the thread pointer and a constant offset.
     unsafe {

@@ -121,27 +121,28 @@ pub(crate) fn cycles() -> u64 {
     unsafe { core::arch::x86_64::_rdtsc() }
 }
 
-// Three words of initial-exec thread-local storage. `thread_local!` would do in a program, but in a shared library it
-// calls `__tls_get_addr`, which may allocate. The first word starts as the address of a cache that is always empty. The
-// third is written and never read: `stacks_x86_64.rs` says why.
+// Four words of initial-exec thread-local storage. `thread_local!` would do in a program, but in a shared library it
+// calls `__tls_get_addr`, which may allocate. The first two start as the address of a cache that is always empty. The
+// last is written and never read: `stacks_x86_64.rs` says why.
 global_asm!(
     ".hidden hakmem_0_1_empty_cache",
     ".pushsection .tdata.hakmem_0_1_slots,\"awT\",@progbits",
     ".hidden hakmem_0_1_slots",
     ".globl hakmem_0_1_slots",
     ".type hakmem_0_1_slots,@object",
-    ".size hakmem_0_1_slots,24",
+    ".size hakmem_0_1_slots,32",
     ".p2align 4",
     "hakmem_0_1_slots:",
+    ".quad hakmem_0_1_empty_cache",
     ".quad hakmem_0_1_empty_cache",
     ".quad 0",
     ".quad 0",
     ".popsection",
 );
 
-/// The first two of the calling thread's words.
+/// The first three of the calling thread's words.
 #[inline(always)]
-pub(crate) fn thread_slots() -> *mut [usize; 2] {
+pub(crate) fn thread_slots() -> *mut [usize; 3] {
     let slots;
     // SAFETY: reads the thread pointer (fs:0 holds its own address) and a constant offset.
     unsafe {

@@ -462,16 +462,8 @@ pub(crate) fn minor_faults() -> u64 {
 /// - calls do not overlap, and `work` of an earlier call has returned or is about to.
 /// - `work` touches no thread-local storage and does not unwind.
 pub(crate) unsafe fn spawn(work: extern "C" fn()) -> bool {
-    // Not counted as mapped: no request leads to it.
-    let map_guarded = |bytes: usize| {
-        let guard = kernel_page();
-        let base = map_flags(guard + bytes, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS);
-        // SAFETY: the first page of a new mapping.
-        let result = unsafe { arch::syscall6(arch::SYS_MPROTECT, base.addr(), guard, PROT_NONE, 0, 0, 0) };
-        if base.is_null() || failed(result) { ptr::null_mut() } else { base.wrapping_add(guard) }
-    };
-    // SAFETY: passed on; the mapping stays.
-    unsafe { thread::spawn(work, map_guarded) }
+    // SAFETY: passed on.
+    unsafe { thread::spawn(work, kernel_page()) }
 }
 
 /// Writes to standard error, once. A failure is ignored.

@@ -110,7 +110,7 @@ pub(crate) fn cycles() -> u64 {
 }
 
 loom::thread_local! {
-    static SLOTS: UnsafeCell<[usize; 2]> = UnsafeCell::new([0; 2]);
+    static SLOTS: UnsafeCell<[usize; 3]> = UnsafeCell::new([0; 3]);
 }
 
 /// Runs a restartable sequence.
@@ -120,11 +120,11 @@ pub(crate) fn sequence<T>(run: impl FnOnce() -> T) -> T {
 }
 
 /// No thread has a cache of its own unless the model gives it one.
-pub(super) fn thread_word() -> usize {
+pub(super) fn thread_word(index: usize) -> usize {
     // SAFETY: the calling thread's.
-    unsafe { (*thread_slots())[0] }
+    unsafe { (*thread_slots())[index] }
 }
 
-pub(crate) fn thread_slots() -> *mut [usize; 2] {
+pub(crate) fn thread_slots() -> *mut [usize; 3] {
     SLOTS.with(|slots| slots.with_mut(|slots| slots))
 }

@@ -1,5 +1,5 @@
 //! The calling thread's stacks of objects, where sequences cannot be restarted; the twin file for x86-64 says what they
-//! are. A signal handler must not take or put objects here, and no thread may change another one's first word.
+//! are. A signal handler must not take or put objects here, and no thread may change another one's words.
 
 use core::cell::Cell;
 use core::ptr;
@@ -28,8 +28,8 @@ pub(crate) fn are_restarted() -> bool {
 /// # Safety
 /// - as its twin's.
 #[inline(always)]
-pub(crate) unsafe fn pop(stack: usize) -> (*mut u8, usize) {
-    let cache = thread_word();
+pub(crate) unsafe fn pop<const WORD: usize>(stack: usize) -> (*mut u8, usize) {
+    let cache = thread_word(WORD);
     // SAFETY: the caller's promise.
     (unsafe { pop_at(ptr::with_exposed_provenance(cache + stack)) }, cache)
 }
@@ -41,7 +41,7 @@ pub(crate) unsafe fn pop(stack: usize) -> (*mut u8, usize) {
 #[inline(always)]
 #[allow(dead_code, reason = "only the C interface calls it")]
 pub(crate) unsafe fn pop_of_table<const TABLE: usize>(index: usize) -> (*mut u8, usize) {
-    let cache = thread_word();
+    let cache = thread_word(0);
     let place: *const *const Stack = ptr::with_exposed_provenance(cache + TABLE + 8 * index);
     // SAFETY: the caller's promise.
     (unsafe { pop_at(place.read()) }, cache)
@@ -54,7 +54,7 @@ pub(crate) unsafe fn pop_of_table<const TABLE: usize>(index: usize) -> (*mut u8,
 #[inline(always)]
 pub(crate) unsafe fn push(stack: usize, object: *mut u8) -> bool {
     // SAFETY: the caller's promise.
-    let [pointer, last] = unsafe { &*ptr::with_exposed_provenance::<Stack>(thread_word() + stack) };
+    let [pointer, last] = unsafe { &*ptr::with_exposed_provenance::<Stack>(thread_word(0) + stack) };
     if pointer.get() == last.get() {
         return false;
     }

@@ -1,12 +1,12 @@
 //! The calling thread's stacks of objects, changed by restartable sequences (`rseq(2)`).
 //!
 //! A stack is a word that points to its newest object's place, and a second word with the last place; at its base lies
-//! a null. The stacks of a thread lie at constant offsets from the address in the thread's first word.
+//! a null. The stacks of a thread lie at constant offsets from the address in the thread's first word, or in its second.
 //!
 //! A sequence reads that address, reads the stack, and ends with the one store that takes or puts the object. If the
 //! kernel preempts the thread in between, or delivers a signal, or another thread calls [`super::restart_sequences`],
 //! the sequence begins anew. So a signal handler may take and put objects at any moment, and a thread that changes the
-//! first word of another one and then restarts its sequences knows that no sequence still uses the old address.
+//! first two words of another one and then restarts its sequences knows that no sequence still uses the old addresses.
 //!
 //! The kernel finds a sequence by its descriptor, whose address the sequence writes to the thread's registration with
 //! the kernel, which the C library made (glibc 2.35). Where there is none, [`REGISTRATION`] leads to a word that is
@@ -18,8 +18,8 @@ use core::sync::atomic::{AtomicBool, AtomicIsize, Ordering};
 
 global_asm!(".weak __rseq_offset", ".weak __rseq_size");
 
-/// Where the address of the descriptor is written, from the thread's first word on. At first that is the third word.
-static REGISTRATION: AtomicIsize = AtomicIsize::new(16);
+/// Where the address of the descriptor is written, from the thread's first word on. At first that is the fourth word.
+static REGISTRATION: AtomicIsize = AtomicIsize::new(24);
 
 /// Whether [`use_registrations`] has found that there are some. Relaxed: a word is written before it says so.
 static ARE_USED: AtomicBool = AtomicBool::new(false);
@@ -62,11 +62,11 @@ pub(crate) fn use_registrations() {
     }
 }
 
-/// One sequence: announces itself, loads the address in the thread's first word to `{cache}`, and runs the steps, of
+/// One sequence: announces itself, loads the address in a word of the thread's to `{cache}`, and runs the steps, of
 /// which the last may be the store. What follows 774 is no part of it. The steps change no input, and none of what
 /// stands `apart` is part of the sequence either.
 macro_rules! sequence {
-    (steps: [$($step:literal),+], apart: [$($apart:literal),*], $($operands:tt)*) => {
+    (word: $word:expr, steps: [$($step:literal),+], apart: [$($apart:literal),*], $($operands:tt)*) => {
         asm!(
             // The descriptor: version and flags, start, length, and where to go on after an interruption.
             ".pushsection .data.rel.ro.hakmem_rseq,\"aw\",@progbits",
@@ -81,7 +81,7 @@ macro_rules! sequence {
             "mov {cache}, qword ptr [rip + {registration}]",
             "mov qword ptr fs:[{two} + {cache}], {one}",
             "773:",
-            "mov {cache}, qword ptr fs:[{two}]",
+            "mov {cache}, qword ptr fs:[{two} + {word}]",
             $($step,)+
             "774:",
             // The kernel goes on only behind these four bytes, the signature that the C library registered. The three
@@ -94,24 +94,26 @@ macro_rules! sequence {
             $($apart,)*
             ".popsection",
             registration = sym REGISTRATION,
+            word = const 8 * $word,
             $($operands)*
             options(nostack),
         )
     };
 }
 
-/// Takes the newest object of the stack at this offset, null when it is empty. Also returns the address in the thread's
-/// first word.
+/// Takes the newest object of the stack at this offset from the address in the thread's word `WORD`, 0 or 1; null when it
+/// is empty. Also returns that address.
 ///
 /// # Safety
-/// - at the offset lies a stack, for every address that the first word ever has.
+/// - at the offset lies a stack, for every address that the word ever has.
 #[inline(always)]
-pub(crate) unsafe fn pop(stack: usize) -> (*mut u8, usize) {
+pub(crate) unsafe fn pop<const WORD: usize>(stack: usize) -> (*mut u8, usize) {
     let (object, cache);
     // SAFETY: the caller's promise; only the object's place is left, by the last step.
     unsafe {
         sequence!(
             // The stack's address is in one register: the caller says why.
+            word: WORD,
             steps: [
                 "lea {one}, [{cache} + {stack}]",
                 "mov {two}, qword ptr [{one}]",
@@ -130,7 +132,7 @@ pub(crate) unsafe fn pop(stack: usize) -> (*mut u8, usize) {
     (object, cache)
 }
 
-/// As [`pop`], from the stack whose address is in the place `index` of a table at offset `TABLE`.
+/// As [`pop`] by the first word, from the stack whose address is in the place `index` of a table at offset `TABLE`.
 ///
 /// # Safety
 /// - there are such a table and such a stack, for every address that the first word ever has.
@@ -141,6 +143,7 @@ pub(crate) unsafe fn pop_of_table<const TABLE: usize>(index: usize) -> (*mut u8,
     // SAFETY: as in `pop`.
     unsafe {
         sequence!(
+            word: 0,
             steps: [
                 "mov {one}, qword ptr [{cache} + 8 * {index} + {table}]",
                 "mov {two}, qword ptr [{one}]",
@@ -160,16 +163,18 @@ pub(crate) unsafe fn pop_of_table<const TABLE: usize>(index: usize) -> (*mut u8,
     (object, cache)
 }
 
-/// Puts an object on the stack at this offset; `false` when it is full.
+/// Puts an object on the stack at this offset from the address in the first word; `false` when it is full, or where two
+/// equal words lie instead of a stack.
 ///
 /// # Safety
-/// - as for [`pop`].
+/// - at the offset lies a stack, or two equal words, for every address that the first word ever has.
 #[inline(always)]
 pub(crate) unsafe fn push(stack: usize, object: *mut u8) -> bool {
     let place: usize;
     // SAFETY: the caller's promise; the place above the newest object's is the stack's, and free.
     unsafe {
         sequence!(
+            word: 0,
             steps: [
                 "add {cache}, {stack}",
                 "mov {two}, qword ptr [{cache}]",

@@ -5,6 +5,7 @@
 //! handlers with the process, but neither the current folder nor the root. What it inherits from the caller, and does
 //! not need, it gives up in [`settle_thread`].
 
+use core::cell::UnsafeCell;
 use core::ptr;
 use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
@@ -36,7 +37,7 @@ struct Control {
     process: AtomicU32,
 }
 
-/// Where the control record lies, or null before the first start. The mapping stays for ever.
+/// Where the control record lies, or null before the first start.
 static CONTROL: AtomicPtr<Control> = AtomicPtr::new(ptr::null_mut());
 /// Changes when the thread is to wake up.
 static ALARM: AtomicU32 = AtomicU32::new(0);
@@ -46,22 +47,36 @@ fn control() -> Option<&'static Control> {
     unsafe { CONTROL.load(Ordering::Acquire).as_ref() }
 }
 
-/// Makes the stack, and behind it the record, of memory that `map` maps.
-fn make_control(map: impl FnOnce(usize) -> *mut u8) -> Option<&'static Control> {
+/// Memory for the stack, a guard below it and the record behind it, with pages of the kernel's of up to 64 KiB: part of the
+/// program, so that a process that has all the addresses it may have can still start the thread, which gives some back.
+struct Memory(UnsafeCell<[u8; MEMORY_BYTES]>);
+
+const MEMORY_BYTES: usize = 4 << 16;
+
+// SAFETY: only this file and the thread use it.
+unsafe impl Sync for Memory {}
+
+static MEMORY: Memory = Memory(UnsafeCell::new([0; MEMORY_BYTES]));
+
+/// Makes the stack, behind a page of the kernel's without access, and behind it the record.
+fn make_control(page: usize) -> Option<&'static Control> {
+    let memory: *mut u8 = MEMORY.0.get().cast();
+    let guard = memory.wrapping_add(memory.addr().next_multiple_of(page) - memory.addr());
+    let (stack, bytes) = (guard.wrapping_add(page), STACK_BYTES + size_of::<Control>());
     // The models' addresses have no memory.
-    if cfg!(loom) {
+    if cfg!(loom) || stack.addr() + bytes.next_multiple_of(page) > memory.addr() + MEMORY_BYTES {
         return None;
     }
-    let bytes = STACK_BYTES + size_of::<Control>();
-    let stack = map(bytes);
-    if stack.is_null() {
+    // SAFETY: the page holds nothing.
+    let result = unsafe { arch::syscall6(arch::SYS_MPROTECT, guard.addr(), page, 0, 0, 0, 0) };
+    if result != 0 {
         return None;
     }
     // SAFETY: changes what the child of a fork finds there. A kernel before 4.14 refuses; then only the handler of
     // `fork` tells the child that it has no thread.
     unsafe { arch::syscall6(arch::SYS_MADVISE, stack.addr(), bytes, MADV_WIPEONFORK, 0, 0, 0) };
     let control = stack.wrapping_add(STACK_BYTES).cast::<Control>();
-    // SAFETY: the mapping is new, and zeroes are a record.
+    // SAFETY: no other code has the memory, and zeroes are a record.
     unsafe { (*control).process.store(process(), Ordering::Relaxed) };
     // Release: pairs with the acquire in `control`.
     CONTROL.store(control, Ordering::Release);
@@ -75,18 +90,17 @@ fn process() -> u32 {
 }
 
 /// Starts the thread, which runs `work` once. Returns `false` when the kernel refuses. Its thread-local storage is the
-/// caller's, which it must not touch. `map` maps bytes for its stack behind a page without access, or returns null.
+/// caller's, which it must not touch. `page` is the length of the kernel's pages.
 ///
 /// # Safety
-/// - what `map` returns starts at a page of the kernel's, and stays.
 /// - calls do not overlap, and `work` of an earlier call has returned or is about to.
 /// - `work` touches no thread-local storage and does not unwind.
-pub(super) unsafe fn spawn(work: extern "C" fn(), map: impl FnOnce(usize) -> *mut u8) -> bool {
+pub(super) unsafe fn spawn(work: extern "C" fn(), page: usize) -> bool {
     /// VM, FILES, SIGHAND, THREAD, SYSVSEM, PARENT_SETTID, CHILD_CLEARTID. Without FS, which `setns` and `unshare`
     /// refuse to part threads from.
     const CLONE_FLAGS: usize = 0x100 | 0x400 | 0x800 | 0x1_0000 | 0x4_0000 | 0x10_0000 | 0x20_0000;
     const SIG_SETMASK: usize = 2;
-    let Some(control) = control().or_else(|| make_control(map)) else { return false };
+    let Some(control) = control().or_else(|| make_control(page)) else { return false };
     // Acquire: an earlier thread is off the stack.
     while control.id.load(Ordering::Acquire) != 0 {
         yield_now();

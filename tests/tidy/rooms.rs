@@ -85,6 +85,7 @@ const ALLOCATOR: &[Layer] = &[
             "factor/madvise_batch.rs",
             "factor/purge/",
             "factor/quarantine.rs",
+            "factor/owned_pages.rs",
             "factor/random_slots.rs",
             "factor/thp.rs",
             "factor/thread_cache.rs",
@@ -121,6 +122,7 @@ const ALLOCATOR: &[Layer] = &[
     layer(&["config/"], "what others see of the configuration"),
     layer(&["alloc/learning.rs"], "what the slow path tells the learning factors"),
     layer(&["alloc/release.rs"], "memory past the caches, on its way to pages, the arena and the OS"),
+    layer(&["alloc/outbox.rs"], "objects on their way back to their owners"),
     apart(
         &["alloc/gather.rs", "alloc/idle_caches.rs"],
         "free memory that waits in caches: before new memory is taken, and where it is not used",
