@@ -29,8 +29,8 @@
 //! 3. The environment overrides it: `HAKMEM_MODE` names a preset, `HAKMEM_DISABLE_<FACTOR>=1` switches a factor off,
 //!    and a factor's own variable chooses its form.
 //!
-//! `HAKMEM_MODE=original` sets the first six factors to the forms of an older research allocator, and switches off the
-//! rest except for the thread cache:
+//! `HAKMEM_MODE=original` sets the first six factors to the forms of an older research allocator, and switches off
+//! `align`, `thp`, `arena` and `purge`:
 //!
 //! | factor | by default | forms |
 //! |---|---|---|
@@ -45,6 +45,9 @@
 //! | `arena`: large objects from one range | on | |
 //! | `thread-cache` of small objects | on | |
 //! | `purge`: unused memory goes back | by time | `HAKMEM_PURGE=immediate`, `never` |
+//! | `free-check`: every free is verified | on | |
+//! | `owned-pages`: pages of the smallest objects belong to threads | on | |
+//! | `canary`, `guard-pages`, `quarantine`, `zero-free`, `random-slots`: misuse of memory is found | off | `HAKMEM_MODE=hardened`: all on |
 //!
 //! [`factors::registry`] has this table as values, and docs/factors.md every variable. The module `settings` (feature
 //! `settings`) reads the variables for a program that shows the levels, or refuses to start with a misspelt name.

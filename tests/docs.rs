@@ -27,7 +27,9 @@ fn factors_md() -> String {
          program reads no variable.\n\n\
          The default is the level when no variable is set. A factor that is `off` by default is switched on by its variable\n\
          below. A factor of the older research allocator has that allocator's form at the level `on`:\n\
-         `HAKMEM_MODE=original` sets all six to it, and switches off what that allocator did not have.\n\n\
+         `HAKMEM_MODE=original` sets all six to it, and switches off what the table of presets says. All others keep their\n\
+         defaults: `thread-cache` stands for the C library's caches, from which that allocator took small objects, and\n\
+         `free-check` has no work, because the headers verify every free.\n\n\
          | factor | default | toggle | what it does | what it costs |\n|---|---|---|---|---|\n",
     );
     for factor in hakmem::factors::registry() {
@@ -49,9 +51,10 @@ fn factors_md() -> String {
             choice.values.iter().map(|(value, level)| format!("`{value}` → {}", level.as_str())).collect();
         let _ = writeln!(text, "| `{}` (`{}`) | {} |", choice.variable, factor.name, values.join(", "));
     }
-    text += "\n## Presets\n\n`HAKMEM_MODE` sets all levels at once; a factor that is not listed is at its default. The\n\
-             presets are those of the older research allocator, and set its forms. `fast` and `balanced` have the same levels\n\
-             there, and so here; its `auto` and `on` for huge pages are both `thp` on.\n\n| preset | levels |\n|---|---|\n";
+    text += "\n## Presets\n\n`HAKMEM_MODE` sets all levels at once; a factor that is not listed is at its default.\n\
+             `hardened` is the default with every factor against misuse ([hardening.md](hardening.md)). All others are presets of\n\
+             the older research allocator, and set its forms. `fast` and `balanced` have the same levels there, and so here; its\n\
+             `auto` and `on` for huge pages are both `thp` on.\n\n| preset | levels |\n|---|---|\n";
     for (name, preset) in Preset::NAMED {
         let levels: Vec<String> = hakmem::factors::registry()
             .iter()

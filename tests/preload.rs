@@ -21,8 +21,8 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// What `malloc(64)` and its `free` may execute together, with every factor compiled in and nothing in the environment: of
-/// which 13 let a signal handler come in between and another thread empty the cache (restartable sequences), and 18 verify
-/// the free (`free-check`).
+/// which 13 let a signal handler come in between and another thread empty the cache (restartable sequences), and at most 18
+/// verify the free (`free-check`).
 const PAIR_INSTRUCTIONS_MAX: u64 = 61;
 /// The same where no factor but the thread cache is compiled in.
 const CACHE_ALONE_INSTRUCTIONS_MAX: u64 = 43;

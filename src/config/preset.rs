@@ -1,9 +1,10 @@
 //! Presets: levels for all factors at once, by `HAKMEM_MODE` or by a program that names one with [`crate::preset!`].
 //!
-//! `hardened` is the default with every factor on that defends against misuse. All others are presets of the research original, as far as its documents describe them. Its setting for
-//! huge pages is off, auto or on: `auto` and `on` are both level `on` here. The original aligned nothing, mapped each
-//! large object, and gave nothing back by time. It took small objects from the C library and its caches, so the thread
-//! cache is on.
+//! `hardened` is the default with every factor on that defends against misuse. All others are presets of the research
+//! original, as far as its documents describe them. Its setting for huge pages is off, auto or on: `auto` and `on` are
+//! both level `on` here. The original aligned nothing, mapped each large object, and gave nothing back by time. It took
+//! small objects from the C library and its caches, so the thread cache is on. `free-check` is at its default, and has no
+//! work, because headers verify every free.
 
 use super::level::{Level, Variant};
 use super::registry::{FactorId, Levels};

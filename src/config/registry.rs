@@ -105,7 +105,7 @@ pub(crate) static REGISTRY: [Factor; FACTORS] = [
         }),
         counters: bigcache::Counters::NAMES,
         about: "keeps freed large objects: by size class in each thread, and beyond that in the transfer cache (direct); or by call site, in 64 rings of 4 objects (ring)",
-        costs: "direct: 3 KiB per thread, and memory that waits: 2 to 16 objects per class and thread, and up to 32 MiB per class in the transfer cache. ring: 2.5 KiB, and up to 64 MiB that wait per ring; a lock and up to four compares per request or free of 1 MiB or more. Both save system calls and page faults",
+        costs: "direct: 3 KiB per thread, and memory that waits: 2 to 16 objects per class and thread, and in the transfer cache about 32 MiB of all classes together. ring: 2.5 KiB, and up to 64 MiB that wait per ring; a lock and up to four compares per request or free of 1 MiB or more. Both save system calls and page faults",
     },
     Factor {
         name: "elo",
@@ -229,7 +229,7 @@ pub(crate) static REGISTRY: [Factor; FACTORS] = [
         choice: None,
         counters: thread_cache::Counters::NAMES,
         about: "keeps free small objects in each thread, and passes them on in batches; when off, every request and free takes the lock of its class",
-        costs: "25 KiB per thread, up to 240 KiB where it frees many objects; what threads hold is at most 512 KiB for each and 32 MiB for all, and goes back when it is not used; up to 32 MiB in the transfer cache; three instructions for the restartable sequence; saves two locks per object",
+        costs: "25 KiB per thread, up to 240 KiB where it frees many objects; what threads hold is at most 512 KiB for each and 32 MiB for all, and goes back when it is not used; in the transfer cache about 32 MiB of all classes together; three instructions for the restartable sequence; saves two locks per object",
     },
     Factor {
         name: "purge",
@@ -252,7 +252,7 @@ pub(crate) static REGISTRY: [Factor; FACTORS] = [
         choice: None,
         counters: free_check::Counters::NAMES,
         about: "verifies with every free that a live object starts at the address, and ends the process at a double free or a free inside an object; where objects have headers, these verify",
-        costs: "12 instructions per small object, whose second word is written when it is freed; about 20 per larger one, and one OS page per 4 MiB of them",
+        costs: "17 instructions per small object, whose second word is written when it is freed; about 40 per larger one, and one OS page per 4 MiB of them",
     },
     Factor {
         name: "owned-pages",

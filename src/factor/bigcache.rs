@@ -4,8 +4,8 @@
 //! classes are open. Objects beyond a full list go to the transfer cache. So this file has the counters alone, which
 //! both forms share. The original's form, a ring per call site, is [`crate::factor::original::bigcache`].
 //!
-//! Costs 3 KiB per thread, and memory that waits: 2 to 16 objects per class and thread, and up to 32 MiB per class in
-//! the transfer cache. Saves system calls and page faults.
+//! Costs 3 KiB per thread, and memory that waits: 2 to 16 objects per class and thread, and in the transfer cache about
+//! 32 MiB of all classes together. Saves system calls and page faults.
 
 use crate::sync::counters;
 
