@@ -58,13 +58,10 @@ pub(super) fn gather(active: ActiveConfig, heap: &Heap, class: Option<Class>) ->
         heap.narrow(other);
     }
     is_due |= outbox::empty_all(active, heap, false);
-    // A program of one thread has nothing there, and need not touch the lists of all classes.
-    if transfer_cache::waiting_bytes() > 0 {
-        transfer_cache::take_idle(false, |class, _, objects| {
-            found += objects.len() * class.slot_bytes();
-            is_due |= release::give_back(active, counters, class, objects);
-        });
-    }
+    transfer_cache::take_idle(false, |class, _, objects| {
+        found += objects.len() * class.slot_bytes();
+        is_due |= release::give_back(active, counters, class, objects);
+    });
     central_free_list::give_empty(|class, page| {
         found += class.blocks() * BLOCK;
         is_due |= release::give_page(active, counters, class, page);

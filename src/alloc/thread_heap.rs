@@ -37,6 +37,9 @@ const fn first_slots(class: usize) -> usize {
     if slots < FIRST_SLOTS { slots } else { FIRST_SLOTS }
 }
 
+/// Refills until one takes half of what a list can hold at first.
+const FIRST_REFILLS: u8 = 3;
+
 /// Bytes that each heap may hold beyond the first objects of its lists.
 const ALLOWANCE_MIN: usize = 512 << 10;
 /// Bytes that all heaps together may hold besides, and of which a heap takes so many at a time.
@@ -68,8 +71,8 @@ pub(crate) struct Heap {
     long: [Cell<*mut *mut u8>; CLASSES],
     /// Which slot lists are open.
     open: Cell<OpenLists>,
-    /// A bit for each class whose list was refilled from pages since it was last narrow.
-    refilled: Cell<u128>,
+    /// How often each list was refilled from pages since it was last narrow, up to [`FIRST_REFILLS`].
+    refills: [Cell<u8>; CLASSES],
     /// Bytes of objects that the lists may hold beyond those that they may hold at first, and the most that they may.
     capacity: Cell<usize>,
     allowance: Cell<usize>,
@@ -257,14 +260,16 @@ impl Heap {
     pub(super) fn refill(&self, policy: Policy, class: Class) -> *mut u8 {
         let mut slots = [ptr::null_mut(); BATCH_SLOTS];
         let wanted = if self.is_open(class) {
-            // The first time tells nothing of how many the thread needs.
-            let bit = 1 << class.index();
-            if self.refilled.get() & bit != 0 {
+            // The first time tells nothing of how many the thread needs, and it takes few. Each time it takes twice as many,
+            // up to half of what the list can hold, and then the list may hold more.
+            let times = &self.refills[class.index()];
+            if times.get() < FIRST_REFILLS {
+                times.set(times.get() + 1);
+            } else {
                 self.widen(class);
             }
-            self.refilled.set(self.refilled.get() | bit);
-            // At most half of what the list can hold: a thread that needs few objects of a class takes few at first.
-            transfer_cache::batch_of(class).min(self.cache.limit(class) / 2).max(1)
+            let part = self.cache.limit(class) >> (1 + FIRST_REFILLS - times.get());
+            transfer_cache::batch_of(class).min(part).max(1)
         } else {
             1
         };
@@ -397,7 +402,7 @@ impl Heap {
     /// Lets an empty slot list hold as many objects as at first.
     pub(super) fn narrow(&self, class: Class) {
         let (limit, slots) = (self.cache.limit(class), slots_at_first(class));
-        self.refilled.set(self.refilled.get() & !(1 << class.index()));
+        self.refills[class.index()].set(0);
         if self.cache.held(class) == 0 && slots < limit {
             // SAFETY: shorter than the stack is, and the list is empty.
             unsafe { self.cache.set_limit(class, slots) };

@@ -154,6 +154,10 @@ pub(super) fn objects(class: Class) -> u64 {
 
 /// Pops a batch.
 pub(super) fn pop(class: Class, owner: Owner) -> Option<OwnBatch> {
+    // A program of one thread has nothing here, and need not touch the table.
+    if waiting_bytes() == 0 {
+        return None;
+    }
     let batch = cache_of(class, owner).pop()?;
     WAITING.fetch_sub(batch.objects().len() * class.slot_bytes(), Ordering::Relaxed);
     Some(batch)
@@ -163,6 +167,9 @@ pub(super) fn pop(class: Class, owner: Owner) -> Option<OwnBatch> {
 /// batches. Returns whether any batch is left.
 pub(super) fn take_idle(keeps: bool, mut release: impl FnMut(Class, Owner, &[*mut u8])) -> bool {
     let mut left = false;
+    if waiting_bytes() == 0 {
+        return left;
+    }
     for (class, owner) in all() {
         let cache = cache_of(class, owner);
         let idle = cache.idle();
