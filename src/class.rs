@@ -225,8 +225,8 @@ pub(crate) fn slot_list_of(bytes: usize) -> SlotListOffset {
 #[inline(always)]
 pub(crate) fn own_list_of(last: usize) -> Option<SlotListOffset> {
     // Such classes are as many bytes apart as lists, which begin with the second place.
-    let list = (last / SlotListOffset::LIST_BYTES + 1) * SlotListOffset::LIST_BYTES;
-    (last < OWNED_CLASSES * SlotListOffset::LIST_BYTES).then_some(SlotListOffset(list as u32))
+    let list = || (last & !(SlotListOffset::LIST_BYTES - 1)) + SlotListOffset::LIST_BYTES;
+    (last < OWNED_CLASSES * SlotListOffset::LIST_BYTES).then(|| SlotListOffset(list() as u32))
 }
 
 /// The class of a size above 128 bytes and up to [`SMALL_BYTES_MAX`]. `last` is the size minus 1.
@@ -382,6 +382,7 @@ mod tests {
             let own = Class::of(bytes).filter(|class| class.has_owners()).map(Class::slot_list);
             assert_eq!(own_list_of(bytes - 1), own, "{bytes}");
         }
+        assert_eq!(own_list_of(0_usize.wrapping_sub(1)), None);
         for bytes in [0, CLASS_BYTES_MAX + 1, isize::MAX as usize, usize::MAX] {
             assert_eq!(Class::of(bytes), None, "{bytes}");
         }
