@@ -8,14 +8,13 @@ use crate::config::environment::{self, Refusal};
 use crate::config::{FactorId, Level, Preset};
 use serde::Deserialize;
 use std::collections::BTreeMap;
-use std::format;
 use std::string::{String, ToString};
 use std::vec::Vec;
 
 /// A level for every factor of the registry; [`Level::Absent`] for one that is not compiled in.
 pub type Levels = BTreeMap<FactorId, Level>;
 
-/// A variable that is not understood. It displays as a sentence that names the known variables or values.
+/// A variable that is not understood, or leaves others without effect. It displays as a sentence that names the way out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejected(String);
 
@@ -32,8 +31,8 @@ impl core::error::Error for Rejected {}
 #[serde(transparent)]
 struct Variables(BTreeMap<String, String>);
 
-/// Reads the levels that the environment asks for over a preset, and lists the variables that are not understood, which
-/// change nothing. A program that runs with more rights than its user (setuid) reads no variable.
+/// Reads the levels that take effect by the environment over a preset, and lists the variables that are not understood,
+/// which change nothing, and those that leave others without effect. A program that runs with more rights than its user (setuid) reads no variable.
 pub fn read(preset: Preset) -> (Levels, Vec<Rejected>) {
     let mut rejected = Vec::new();
     let Variables(by_name) = envy::prefixed(environment::PREFIX).from_iter(spelt_variables()).unwrap_or_else(|error| {
@@ -55,7 +54,7 @@ pub fn read(preset: Preset) -> (Levels, Vec<Rejected>) {
     (levels.collect(), rejected)
 }
 
-/// A sentence for every variable that is not understood.
+/// A sentence for every [`Rejected`] variable.
 pub fn rejected() -> Vec<String> {
     read(Preset::Default).1.into_iter().map(|rejected| rejected.0).collect()
 }
@@ -79,14 +78,8 @@ fn text_variables() -> impl Iterator<Item = (String, String)> {
 }
 
 fn message(name: &str, value: &str, refusal: Refusal) -> String {
-    match refusal {
-        Refusal::Name(nearest) => {
-            format!("unknown variable {name}; the nearest known one is {nearest}")
-        }
-        Refusal::Value(values) => {
-            let mut known = Vec::new();
-            values.each(|name| known.push(name.to_string()));
-            format!("{name}={value} is not understood; it takes {}", known.join(", "))
-        }
-    }
+    let ignored = if matches!(refusal, Refusal::Value(_)) { " is not understood" } else { "" };
+    let mut text = String::new();
+    refusal.message(name, value, ignored, |part| text.push_str(part));
+    text
 }

@@ -6,13 +6,16 @@
 //! 2. `registry`: the table of factors, and the type of a level for each.
 //! 3. `lifecycle`: the variables that set the numbers of the factor `evolution`.
 //! 4. `preset`: levels for all factors at once.
-//! 5. `environment`: from variables to levels.
-//! 6. `active`: the sealed levels, packed, as the request path reads them.
+//! 5. `in_effect`: which levels take effect beside others.
+//! 6. `environment`: from variables to levels; `nearest` has what a misspelt variable stands for.
+//! 7. `active`: the sealed levels, packed, as the request path reads them.
 
 mod active;
 pub(crate) mod environment;
+mod in_effect;
 mod level;
 mod lifecycle;
+mod nearest;
 mod preset;
 mod registry;
 
