@@ -113,6 +113,32 @@ fn a_study_that_compares_nothing_says_what_its_workloads_take() {
 }
 
 #[test]
+fn why_no_peer_is_compared_is_said() {
+    let mut study = Study::new(&[], &["small", "large"]);
+    study.manifest.plan.cells.retain(|cell| matches!(cell.kind, CellKind::Baseline | CellKind::Peer));
+    let few = shown(&study, 2, |_, _, _| 100.0);
+    assert!(few.contains("Fewer than 6 blocks: the ratios to the peers have no intervals."), "{few}");
+    for id in ["peer-fast", "peer-slow"] {
+        study.cell(id).compare = false;
+    }
+    let bounds = shown(&study, 12, |_, _, _| 100.0);
+    assert!(bounds.contains("is a competitor") && !bounds.contains("Fewer than"), "{bounds}");
+}
+
+#[test]
+fn a_difference_to_a_peer_within_the_noise_is_none() {
+    let row = |fast: f64| {
+        let text = shown(&Study::new(&["cache"], &["w"]), 12, |_, cell, block| match cell {
+            "peer-fast" => fast + f64::from(block % 5) * 40.0,
+            _ => 100.0,
+        });
+        text.lines().find(|line| line.contains("(against fast)")).expect("is a row").to_owned()
+    };
+    assert!(row(40.0).ends_with(" not told apart"), "{}", row(40.0));
+    assert!(row(2_000.0).ends_with('%'), "{}", row(2_000.0));
+}
+
+#[test]
 fn too_few_blocks_decide_nothing() {
     let study = Study::new(&["cache"], &["w"]);
     let text = shown(&study, 3, |_, cell, _| if cell.starts_with("no-cache") { 90.0 } else { 100.0 });
