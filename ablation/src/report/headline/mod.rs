@@ -366,7 +366,6 @@ fn caption(table: &Table, workloads: &[&WorkloadAnalysis]) -> String {
         ("below floor", " below floor: no larger than what a switch without effect shows."),
         ("inconclusive", " inconclusive: too few blocks, or a cross-check that disagrees."),
         ("not exercised", " not exercised: no work there."),
-        (peers::NOT_APART, " not told apart: the interval of the difference contains 0."),
         ("unproven", " unproven: nothing tells the levels apart, so it is no cost of the switch."),
     ];
     let words = words.iter().filter(|(word, _)| table.has(word)).map(|(_, told)| (*told).to_owned());

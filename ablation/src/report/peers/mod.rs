@@ -63,14 +63,11 @@ pub(super) fn summary(analysis: &Analysis) -> Option<String> {
     })
 }
 
-/// Where the subject and a peer are not told apart.
-pub(super) const NOT_APART: &str = "not told apart";
-
 /// The difference to a peer in percent of it, where there is one beyond the noise: the ratio less 1.
 pub(super) fn apart(gap: Estimate) -> String {
     match gap.interval {
         Some((lo, hi)) if lo > 0.0 || hi < 0.0 => percent(gap.value),
-        Some(_) => NOT_APART.to_owned(),
+        Some(_) => Verdict::NotDetected.word().to_owned(),
         None => Verdict::Inconclusive.word().to_owned(),
     }
 }
