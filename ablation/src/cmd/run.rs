@@ -4,7 +4,7 @@ use super::output::{Ended, out_path};
 use super::report::{self, Printed};
 use crate::report::Screen;
 use crate::study::rule::{Budget, HalfWidth};
-use crate::study::{self, Request};
+use crate::study::{self, Form, Request};
 use crate::support::call::{PROGRAM, quoted};
 use crate::support::exit::ShellCode;
 use crate::support::interrupt;
@@ -74,7 +74,7 @@ pub(super) fn run(args: Args, settings: &Settings) -> Ended {
         workloads,
         factors,
         cells,
-        quick,
+        form: if quick { Form::Quick } else { Form::Whole },
         out,
         resume,
         seed,
