@@ -114,6 +114,8 @@ fn no_value(text: &str, at: usize) -> Option<String> {
         toml::from_str::<raw::Study>(&completed).err().filter(|e| e.span().is_some_and(|s| s.start == place + 1));
     let expected = expected.map(|e| names::reword(e.message()));
     let expected = expected.as_deref().and_then(|said| said.strip_prefix("expected ")?.split(", found").next());
+    // A value in quotes is what an empty place does not have.
+    let expected = expected.map(|what| what.trim_end_matches(" without quotes").trim_end_matches(','));
     Some(format!("`{}` needs {}; write it after the `=`", key.trim(), expected.unwrap_or("a value")))
 }
 
