@@ -2,6 +2,7 @@
 
 use super::error::DiffError;
 use super::request::Request;
+use super::{chosen, sides};
 use crate::benchmarks;
 use crate::builds::cargo::{self, Package, binaries};
 use crate::builds::revisions;
@@ -34,14 +35,35 @@ pub(crate) fn studies(request: &Request) -> Result<Vec<Study>, DiffError> {
         return Ok(vec![study]);
     }
     let here = std::env::current_dir().map_err(DiffError::Nowhere)?;
+    revisions_exist(request, &here)?;
     let manifest = here.ancestors().map(|folder| folder.join("Cargo.toml")).find(|path| path.is_file());
     let manifest = manifest.ok_or(DiffError::NoPackage)?;
     let found = cargo::metadata(&manifest)?;
     let package = package(request, &found.packages, &here)?;
     let folder = package.manifest_path.parent().map_or(here.clone(), |folder| folder.to_owned().into());
-    let runs = runs(request, package)?;
+    let runs = runs(request, package).map_err(|error| match error {
+        DiffError::NothingToRun { package, .. } => {
+            let can_run = |package: &&Package| {
+                package.targets.iter().any(|target| target.is_bench()) || binaries(package).next().is_some()
+            };
+            let others = found.packages.iter().filter(can_run).map(|package| package.name.to_string()).collect();
+            DiffError::NothingToRun { package, others }
+        }
+        other => other,
+    })?;
     runs.iter().try_for_each(|run| of_run(request, run))?;
     runs.iter().map(|run| study(request, package, &folder, run)).collect()
+}
+
+/// Refuses revisions that do not exist before anything else that may be wrong here. A folder without a repository is refused
+/// where its sources are known.
+fn revisions_exist(request: &Request, here: &Path) -> Result<(), DiffError> {
+    let (Some(given), Ok(repository)) = (&request.revisions, revisions::top(here)) else { return Ok(()) };
+    let sides = sides::sides(&repository, Some(given))?;
+    for name in [sides.base, sides.head].iter().filter(|name| *name != revisions::WORKTREE) {
+        chosen::resolved(&repository, name)?;
+    }
+    Ok(())
 }
 
 /// Refuses options that a study leaves without effect.
@@ -126,7 +148,7 @@ fn runs(request: &Request, package: &Package) -> Result<Vec<Run>, DiffError> {
     match (names.as_slice(), &package.default_run) {
         ([one], _) => Ok(vec![Run::Binary((*one).to_owned())]),
         (_, Some(default)) => Ok(vec![Run::Binary(default.clone())]),
-        ([], _) => Err(DiffError::NothingToRun { package: package.name.to_string() }),
+        ([], _) => Err(DiffError::NothingToRun { package: package.name.to_string(), others: Vec::new() }),
         _ => Err(DiffError::WhichBinary { names: names.join(", ") }),
     }
 }
