@@ -262,7 +262,7 @@ fn subcommand(command: Command, settings: &Settings) -> Ended {
 /// Prints what is wrong with the call, or the help that was asked for.
 fn misunderstood(error: &clap::Error, first: Option<&str>) -> ShellCode {
     if let Some((option, key)) = run::key_as_option(error, first) {
-        warn(&format!("error: `{option}` is not an option of a study's call: `{key}` in the config sets it"));
+        warn(&format!("error: `{option}` is not an option: `{key}` in the config sets it"));
         return ShellCode::WrongCall;
     }
     match first.filter(|first| error.use_stderr() && run::has_option(first)) {
