@@ -5,6 +5,7 @@
 //! environment without allocating; a test holds both readings equal.
 
 use crate::config::environment::{self, Refusal};
+use crate::config::variables::PREFIX;
 use crate::config::{FactorId, Level, Preset};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -35,15 +36,14 @@ struct Variables(BTreeMap<String, String>);
 /// which change nothing, and those that leave others without effect. A program that runs with more rights than its user (setuid) reads no variable.
 pub fn read(preset: Preset) -> (Levels, Vec<Rejected>) {
     let mut rejected = Vec::new();
-    let Variables(by_name) = envy::prefixed(environment::PREFIX).from_iter(spelt_variables()).unwrap_or_else(|error| {
+    let Variables(by_name) = envy::prefixed(PREFIX).from_iter(spelt_variables()).unwrap_or_else(|error| {
         // Cannot happen: a map of texts takes everything that `text_variables` lets through.
         rejected.push(Rejected(error.to_string()));
         Variables(BTreeMap::new())
     });
     // envy lowers the names; the registry has them in upper case.
-    let spelt =
-        by_name.into_iter().map(|(name, value)| (environment::PREFIX.to_string() + &name.to_uppercase(), value));
-    let misspelt = text_variables().filter(|(name, _)| name.starts_with(environment::PREFIX) && !is_kept_by_envy(name));
+    let spelt = by_name.into_iter().map(|(name, value)| (PREFIX.to_string() + &name.to_uppercase(), value));
+    let misspelt = text_variables().filter(|(name, _)| name.starts_with(PREFIX) && !is_kept_by_envy(name));
     let variables: Vec<(String, String)> = spelt.chain(misspelt).collect();
     let asked = environment::interpret(
         preset,
@@ -66,8 +66,8 @@ fn spelt_variables() -> impl Iterator<Item = (String, String)> {
 
 /// Whether a name can be restored: envy lowers it, and takes off a prefix as often as it is repeated.
 fn is_kept_by_envy(name: &str) -> bool {
-    name.strip_prefix(environment::PREFIX)
-        .is_some_and(|rest| !rest.starts_with(environment::PREFIX) && rest.to_lowercase().to_uppercase() == rest)
+    name.strip_prefix(PREFIX)
+        .is_some_and(|rest| !rest.starts_with(PREFIX) && rest.to_lowercase().to_uppercase() == rest)
 }
 
 /// The variables whose names are UTF-8, and their values: envy panics on any other text.

@@ -8,16 +8,11 @@
 use super::in_effect::{in_effect, lost_to_headers};
 use super::level::{Choice, Level};
 use super::lifecycle;
-use super::nearest::{Meant, meant};
 use super::preset::Preset;
 use super::registry::{FactorId, Levels, REGISTRY};
+use super::variables::{MODE, Meant, PREFIX, meant, names};
 use crate::factor::evolution::Settings;
 use crate::os;
-
-/// The prefix of every variable of the allocator.
-pub(crate) const PREFIX: &str = "HAKMEM_";
-/// The variable that chooses the preset.
-pub(crate) const MODE: &str = "HAKMEM_MODE";
 
 /// What the environment brings about.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -110,15 +105,6 @@ impl Values {
             }
         }
     }
-}
-
-/// The names of all known variables.
-pub(crate) fn names() -> impl Iterator<Item = &'static str> {
-    let factors = REGISTRY
-        .iter()
-        .flat_map(|factor| [Some(factor.toggle), factor.choice.as_ref().map(|choice| choice.variable)])
-        .flatten();
-    core::iter::once(MODE).chain(factors).chain(lifecycle::VARIABLES.iter().map(|setting| setting.variable))
 }
 
 /// Reads 1/0/true/false/on/off, in any case.

@@ -2,8 +2,9 @@
 
 use super::content::{has_rates, sign_of_rates};
 use super::document::{Document, Table};
-use super::number::{MISSING, Unit, count, counted, interval, number, or_missing, part, percent, share, signed_point};
-use super::peers;
+use super::number::{
+    MISSING, Unit, count, counted, gap_marked, interval, number, or_missing, part, percent, share, signed_point,
+};
 use crate::analyse::{Analysis, Effect, Unjudged, WorkloadAnalysis};
 use ablate_format::effects::Estimate;
 use ablate_format::{CellKind, InstrumentStatus, MainResponse, Manifest};
@@ -242,7 +243,7 @@ fn factors(analysis: &Analysis, peers: &[&str], delta: &str) -> Table {
             cells.extend([row.verdict.to_owned(), row.proof]);
             let gaps = workload.gaps.iter().take(peers.len());
             cells.extend(gaps.map(|gap| match is_first {
-                true => gap.gap_ratio.map_or_else(|| MISSING.to_owned(), peers::marked),
+                true => gap.gap_ratio.map_or_else(|| MISSING.to_owned(), gap_marked),
                 false => String::new(),
             }));
             table.row(cells);

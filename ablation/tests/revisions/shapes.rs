@@ -233,6 +233,8 @@ fn a_revision_that_does_not_exist_is_told_before_what_the_package_lacks() {
         let said = repository.ablate(&["diff", range]);
         assert!(said.code == 2 && said.stderr.contains("there is no revision `nosuchrev`"), "{range}: {said:#?}");
     }
+    let said = repository.ablate(&["bisect", "nosuchrev", "HEAD"]);
+    assert!(said.code == 2 && said.stderr.contains("there is no revision `nosuchrev`"), "{said:#?}");
     let said = repository.ablate(&["diff"]);
     let told = "neither benchmarks nor a binary; name another with --package (member)";
     assert!(said.code == 2 && said.stderr.contains(told), "{said:#?}");

@@ -187,9 +187,9 @@ impl Report {
         );
         let latency = self.latency;
         let over = if self.latency_over == "operations" {
-            counted(latency.samples as u64, "operation")
+            counted(latency.samples, "operation")
         } else {
-            format!("{} of {}", counted_with(latency.samples as u64, "batch", "batches"), self.batch_operations)
+            format!("{} of {}", counted_with(latency.samples, "batch", "batches"), self.batch_operations)
         };
         if latency.samples == 0 {
             row("ns/op", "nothing measured (--iterations 0)".to_owned());

@@ -8,7 +8,7 @@ mod standing;
 
 use super::content::{has_factors, has_rows};
 use super::document::{Document, Table};
-use super::number::{MISSING, Unit, counted, interval, meaning, or_missing, point};
+use super::number::{MISSING, Unit, counted, gap_claimed, interval, meaning, or_missing, point};
 use super::workload::top_three;
 use super::{memory, paths, peers, targets};
 use crate::analyse::{Analysis, Proof, Unjudged, Verdict, WorkloadAnalysis};
@@ -387,7 +387,7 @@ fn table(manifest: &Manifest, workloads: &[&WorkloadAnalysis], rows: usize, firs
     if let Some(peer) = workloads.first().and_then(|workload| workload.gaps.first()).map(|gap| &gap.peer) {
         let gap = |workload: &&WorkloadAnalysis| {
             let gap = workload.gaps.iter().find(|gap| gap.peer == *peer).and_then(|gap| gap.gap_ratio);
-            gap.map_or_else(|| MISSING.to_owned(), peers::apart)
+            gap.map_or_else(|| MISSING.to_owned(), gap_claimed)
         };
         table.row(std::iter::once(format!("(against {peer})")).chain(workloads.iter().map(gap)));
     }

@@ -1,8 +1,8 @@
 //! The subject beside its peers: one row per workload, one column per peer.
 
 use super::document::{Document, Table};
-use super::number::{MISSING, Unit, counted, percent, point};
-use crate::analyse::{Analysis, Gap, Verdict, WorkloadAnalysis};
+use super::number::{MISSING, Unit, counted, point};
+use crate::analyse::{Analysis, Gap, WorkloadAnalysis};
 use ablate_format::effects::{Estimate, Group};
 use ablate_format::{CellKind, Manifest};
 
@@ -61,21 +61,6 @@ pub(super) fn summary(analysis: &Analysis) -> Option<String> {
             counted(compared, "workload")
         )
     })
-}
-
-/// The difference to a peer in percent of it, where there is one beyond the noise: the ratio less 1.
-pub(super) fn apart(gap: Estimate) -> String {
-    match gap.interval {
-        Some((lo, hi)) if lo > 0.0 || hi < 0.0 => percent(gap.value),
-        Some(_) => Verdict::NotDetected.word().to_owned(),
-        None => Verdict::Inconclusive.word().to_owned(),
-    }
-}
-
-/// [`apart`] for a narrow column: `−23.6%~` where no difference is claimed.
-pub(super) fn marked(gap: Estimate) -> String {
-    let is_apart = gap.interval.is_some_and(|(lo, hi)| lo > 0.0 || hi < 0.0);
-    format!("{}{}", percent(gap.value), if is_apart { "" } else { "~" })
 }
 
 /// A peer that is not on this machine, and what to do about it.

@@ -2,7 +2,6 @@
 
 use super::error::DiffError;
 use super::request::Request;
-use super::{chosen, sides};
 use crate::benchmarks;
 use crate::builds::cargo::{self, Package, binaries};
 use crate::builds::revisions;
@@ -35,7 +34,6 @@ pub(crate) fn studies(request: &Request) -> Result<Vec<Study>, DiffError> {
         return Ok(vec![study]);
     }
     let here = std::env::current_dir().map_err(DiffError::Nowhere)?;
-    revisions_exist(request, &here)?;
     let manifest = here.ancestors().map(|folder| folder.join("Cargo.toml")).find(|path| path.is_file());
     let manifest = manifest.ok_or(DiffError::NoPackage)?;
     let found = cargo::metadata(&manifest)?;
@@ -53,17 +51,6 @@ pub(crate) fn studies(request: &Request) -> Result<Vec<Study>, DiffError> {
     })?;
     runs.iter().try_for_each(|run| of_run(request, run))?;
     runs.iter().map(|run| study(request, package, &folder, run)).collect()
-}
-
-/// Refuses revisions that do not exist before anything else that may be wrong here. A folder without a repository is refused
-/// where its sources are known.
-fn revisions_exist(request: &Request, here: &Path) -> Result<(), DiffError> {
-    let (Some(given), Ok(repository)) = (&request.revisions, revisions::top(here)) else { return Ok(()) };
-    let sides = sides::sides(&repository, Some(given))?;
-    for name in [sides.base, sides.head].iter().filter(|name| *name != revisions::WORKTREE) {
-        chosen::resolved(&repository, name)?;
-    }
-    Ok(())
 }
 
 /// Refuses options that a study leaves without effect.

@@ -1,7 +1,21 @@
-//! The known variable that a misspelt name stands for, if one is near.
+//! The names of the variables, and what a misspelt one stands for.
 
-use super::environment::{PREFIX, names};
+use super::lifecycle;
 use super::registry::REGISTRY;
+
+/// The prefix of every variable of the allocator.
+pub(crate) const PREFIX: &str = "HAKMEM_";
+/// The variable that chooses the preset.
+pub(crate) const MODE: &str = "HAKMEM_MODE";
+
+/// The names of all known variables.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    let factors = REGISTRY
+        .iter()
+        .flat_map(|factor| [Some(factor.toggle), factor.choice.as_ref().map(|choice| choice.variable)])
+        .flatten();
+    core::iter::once(MODE).chain(factors).chain(lifecycle::VARIABLES.iter().map(|setting| setting.variable))
+}
 
 /// What a name that no variable has may stand for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
