@@ -36,10 +36,10 @@ bench-shapes-later *ARGS: (bench-study "shapes-later" ARGS) (bench-archive "shap
 bench-study NAME *ARGS:
     {{runner}} run configs/{{NAME}}.toml --out target/ablate/{{NAME}}-{{stamp}} {{ARGS}}
 
-# Its results, under results/.
+# Its results, under results/, unless options have shortened it.
 [private]
 bench-archive NAME:
-    {{runner}} archive target/ablate/{{NAME}}-{{stamp}}
+    {{runner}} archive --whole target/ablate/{{NAME}}-{{stamp}}
 
 # What options of Redis, nginx and PostgreSQL cost, in quick form: `just servers` skips what is not installed and says how to.
 [group('measure')]

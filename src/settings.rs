@@ -5,17 +5,17 @@
 //! environment without allocating; a test holds both readings equal.
 
 use crate::config::environment::{self, Refusal};
+use crate::config::variables::PREFIX;
 use crate::config::{FactorId, Level, Preset};
 use serde::Deserialize;
 use std::collections::BTreeMap;
-use std::format;
 use std::string::{String, ToString};
 use std::vec::Vec;
 
 /// A level for every factor of the registry; [`Level::Absent`] for one that is not compiled in.
 pub type Levels = BTreeMap<FactorId, Level>;
 
-/// A variable that is not understood. It displays as a sentence that names the known variables or values.
+/// A variable that is not understood, or leaves others without effect. It displays as a sentence that names the way out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejected(String);
 
@@ -32,19 +32,18 @@ impl core::error::Error for Rejected {}
 #[serde(transparent)]
 struct Variables(BTreeMap<String, String>);
 
-/// Reads the levels that the environment asks for over a preset, and lists the variables that are not understood, which
-/// change nothing. A program that runs with more rights than its user (setuid) reads no variable.
+/// Reads the levels that take effect by the environment over a preset, and lists the variables that are not understood,
+/// which change nothing, and those that leave others without effect. A program that runs with more rights than its user (setuid) reads no variable.
 pub fn read(preset: Preset) -> (Levels, Vec<Rejected>) {
     let mut rejected = Vec::new();
-    let Variables(by_name) = envy::prefixed(environment::PREFIX).from_iter(spelt_variables()).unwrap_or_else(|error| {
+    let Variables(by_name) = envy::prefixed(PREFIX).from_iter(spelt_variables()).unwrap_or_else(|error| {
         // Cannot happen: a map of texts takes everything that `text_variables` lets through.
         rejected.push(Rejected(error.to_string()));
         Variables(BTreeMap::new())
     });
     // envy lowers the names; the registry has them in upper case.
-    let spelt =
-        by_name.into_iter().map(|(name, value)| (environment::PREFIX.to_string() + &name.to_uppercase(), value));
-    let misspelt = text_variables().filter(|(name, _)| name.starts_with(environment::PREFIX) && !is_kept_by_envy(name));
+    let spelt = by_name.into_iter().map(|(name, value)| (PREFIX.to_string() + &name.to_uppercase(), value));
+    let misspelt = text_variables().filter(|(name, _)| name.starts_with(PREFIX) && !is_kept_by_envy(name));
     let variables: Vec<(String, String)> = spelt.chain(misspelt).collect();
     let asked = environment::interpret(
         preset,
@@ -55,7 +54,7 @@ pub fn read(preset: Preset) -> (Levels, Vec<Rejected>) {
     (levels.collect(), rejected)
 }
 
-/// A sentence for every variable that is not understood.
+/// A sentence for every [`Rejected`] variable.
 pub fn rejected() -> Vec<String> {
     read(Preset::Default).1.into_iter().map(|rejected| rejected.0).collect()
 }
@@ -67,8 +66,8 @@ fn spelt_variables() -> impl Iterator<Item = (String, String)> {
 
 /// Whether a name can be restored: envy lowers it, and takes off a prefix as often as it is repeated.
 fn is_kept_by_envy(name: &str) -> bool {
-    name.strip_prefix(environment::PREFIX)
-        .is_some_and(|rest| !rest.starts_with(environment::PREFIX) && rest.to_lowercase().to_uppercase() == rest)
+    name.strip_prefix(PREFIX)
+        .is_some_and(|rest| !rest.starts_with(PREFIX) && rest.to_lowercase().to_uppercase() == rest)
 }
 
 /// The variables whose names are UTF-8, and their values: envy panics on any other text.
@@ -79,14 +78,8 @@ fn text_variables() -> impl Iterator<Item = (String, String)> {
 }
 
 fn message(name: &str, value: &str, refusal: Refusal) -> String {
-    match refusal {
-        Refusal::Name(nearest) => {
-            format!("unknown variable {name}; the nearest known one is {nearest}")
-        }
-        Refusal::Value(values) => {
-            let mut known = Vec::new();
-            values.each(|name| known.push(name.to_string()));
-            format!("{name}={value} is not understood; it takes {}", known.join(", "))
-        }
-    }
+    let ignored = if matches!(refusal, Refusal::Value(_)) { " is not understood" } else { "" };
+    let mut text = String::new();
+    refusal.message(name, value, ignored, |part| text.push_str(part));
+    text
 }

@@ -22,7 +22,8 @@ fn factors_md() -> String {
          Each factor is a Cargo feature of its name (all are in `default`), one file in `src/factor/` that says what it\n\
          does and costs, and a toggle. A form that only the older research allocator had is in `src/factor/original/`.\n\n\
          The level of a factor is `absent` (not compiled in), `off`, `on`, or a named variant. It is read once, before the\n\
-         first request, and `hakmem::stats()` returns it. A toggle takes 1, 0, true, false, on and off; `=0` does not\n\
+         first request, and `hakmem::stats()` returns the level in effect: a factor that has none beside `header` is off\n\
+         there, as is `free-check` beside `canary`. A toggle takes 1, 0, true, false, on and off; `=0` does not\n\
          disable. The allocator ignores a name or value that it does not know, with one line on standard error. A setuid\n\
          program reads no variable.\n\n\
          The default is the level when no variable is set. A factor that is `off` by default is switched on by its variable\n\
@@ -42,7 +43,8 @@ fn factors_md() -> String {
         let counters: Vec<String> = factor.counters.iter().map(|name| format!("`{name}`")).collect();
         let _ = writeln!(text, "| `{}` | {} |", factor.name, counters.join(", "));
     }
-    text += "\n## Variants\n\nThe first value is the level `on`. A toggle overrides a variant, and a variant overrides the preset.\n\n\
+    text += "\n## Variants\n\nThe first value is the level `on`. Where `on` or `off` is a value, 1 and true, or 0 and false, mean the same. A toggle\n\
+             overrides a variant, and a variant overrides the preset.\n\n\
              | variable | value → level |\n|---|---|\n";
     for (factor, choice) in
         hakmem::factors::registry().iter().filter_map(|f| f.choice.as_ref().map(|choice| (f, choice)))

@@ -55,6 +55,42 @@ fn unknown_names_are_told_once_with_the_nearest() {
         let line = format!("hakmem: unknown variable {name} ignored; the nearest known one is {nearest}\n");
         check(case, &line);
     }
+    let name = "unknown_names_are_told_once_with_the_nearest";
+    for (variable, told) in [
+        ("HAKMEM_FREE_CHECK", "; HAKMEM_DISABLE_FREE_CHECK=1 switches free-check off"),
+        ("HAKMEM_ARENA", "; HAKMEM_DISABLE_ARENA=1 switches arena off"),
+        ("HAKMEM_DIRTY_DECAY_MS", ""),
+    ] {
+        let line = format!("hakmem: unknown variable {variable} ignored{told}\n");
+        check(case(name, variable).var(variable, "off"), &line);
+    }
+}
+
+#[test]
+fn what_headers_leave_without_effect_is_off_and_told_once() {
+    let name = "what_headers_leave_without_effect_is_off_and_told_once";
+    let factors = ["canary", "guard-pages", "quarantine", "zero-free", "random-slots"];
+    let is_lost = present("header") && factors.into_iter().all(present);
+    let lost = |label: &str, variables: &[(&'static str, &'static str)], line: &str| {
+        let Some(output) = case(name, label).vars(variables).run(|| {
+            for factor in factors.into_iter().chain(["free-check"]).filter(|factor| present(factor)) {
+                assert_eq!(level(factor), if present("header") { "off" } else { "on" }, "{factor}");
+            }
+        }) else {
+            return;
+        };
+        let (stdout, stderr) = texts(&output);
+        assert!(output.status.success(), "{}\n{stdout}\n{stderr}", output.status);
+        assert_eq!(stderr, if is_lost { line } else { &stderr });
+    };
+    let all = factors.join(", ");
+    lost(
+        "headers of a variable",
+        &[("HAKMEM_HEADER", "32"), ("HAKMEM_MODE", "hardened")],
+        &format!("hakmem: {all} have no effect where objects have headers; unset HAKMEM_HEADER (32)\n"),
+    );
+    check(case(name, "a preset's own conflict").var("HAKMEM_MODE", "original"), "");
+    check(case(name, "the free check, which is on by default").var("HAKMEM_HEADER", "16"), "");
 }
 
 /// As [`check`], for one line of which only the beginning is fixed.
@@ -76,11 +112,11 @@ fn bad_values_are_told_with_what_is_taken() {
         ("HAKMEM_DISABLE_TICK", "", "1, 0, true, false, on, off"),
         ("HAKMEM_MODE", "evolving", "hardened, minimal, fast, balanced, learning, research, original"),
         ("HAKMEM_ELO", "ucb1", "softmax, epsilon-greedy, slow-path, off"),
-        ("HAKMEM_BIGCACHE", "on", "ring, direct"),
+        ("HAKMEM_BIGCACHE", "on", "ring, direct, off"),
         ("HAKMEM_HEADER", "64", "32, 16, off"),
-        ("HAKMEM_TICK", "Shared", "shared, batched"),
-        ("HAKMEM_PURGE", "off", "batched, immediate, never"),
-        ("HAKMEM_ALIGN", "1", "on, user, off"),
+        ("HAKMEM_TICK", "Shared", "shared, batched, off"),
+        ("HAKMEM_PURGE", "later", "batched, immediate, never, on, off"),
+        ("HAKMEM_ALIGN", "yes", "on, user, off"),
         ("HAKMEM_THP", "always", "on, dense, never, off"),
         ("HAKMEM_EVO_POLICY", "Auto", "auto, learn, frozen, slow-path, off"),
         ("HAKMEM_EVO_WINDOW_OPS", "-1", "a whole number from 1 to 1e9"),

@@ -119,9 +119,11 @@ fn mistake_9_the_environment_is_what_the_plan_says() {
 
 #[test]
 fn mistake_10_what_was_not_counted_is_missing_and_not_zero() {
-    let bench = with_trouble("uncounted");
-    bench.run(&[], 1);
-    assert_invalid(&bench, "reported no counter red.hits");
+    // A counter that no run reports is found before anything is measured, as a misspelt one is.
+    let said = with_trouble("uncounted").run(&[], 2);
+    assert!(said.err.contains("no run reported `red.hits`"), "{said:?}");
+    let said = Bench::new(&ENV_ONLY.replace("red.hits", "red.hist")).run(&[], 2);
+    assert!(said.err.contains("no run reported `red.hist`; did you mean `red.hits`?"), "{said:?}");
     // A machine on which nothing can be counted, whatever this one can; page faults the process reports itself.
     let bench = Bench::new(ENV_ONLY);
     bench.run(&[], 0);

@@ -1,7 +1,7 @@
 //! The active configuration: a level for each factor, sealed before the first request and read by the request path.
 //!
-//! The levels are packed into one word: [`active`] is one relaxed load, and the word never changes after the seal.
-//! Sealing also starts the lifecycle of the factor `evolution`, before any thread can see the levels.
+//! These are the levels in effect: beside headers the factors that need objects without them are off. They are packed into
+//! one word: [`active`] is one relaxed load, and the word never changes after the seal. Sealing also starts the lifecycle of the factor `evolution`, before any thread can see the levels.
 
 use super::environment;
 use super::level::Level;
@@ -191,7 +191,7 @@ impl ActiveConfig {
     /// Whether frees are verified by marks. Where objects have headers, or canaries, these verify.
     #[inline(always)]
     pub(crate) fn free_check(self) -> bool {
-        self.ordinal(FactorId::FreeCheck) != 0 && self.header().is_none() && !self.canary()
+        self.ordinal(FactorId::FreeCheck) != 0
     }
 
     /// Whether any of the five factors below is on.
@@ -200,40 +200,34 @@ impl ActiveConfig {
         self.canary() || self.guard_pages() || self.quarantine() || self.zero_free() || self.random_slots()
     }
 
-    /// Whether a factor is on that acts on objects without headers alone.
-    #[inline(always)]
-    fn without_header(self, id: FactorId) -> bool {
-        self.ordinal(id) != 0 && self.header().is_none()
-    }
-
     /// Whether objects end with a seal.
     #[inline(always)]
     pub(crate) fn canary(self) -> bool {
-        self.without_header(FactorId::Canary)
+        self.ordinal(FactorId::Canary) != 0
     }
 
     /// Whether large objects end with a guard.
     #[inline(always)]
     pub(crate) fn guard_pages(self) -> bool {
-        self.without_header(FactorId::GuardPages) && guard_pages::page_tail() > 0
+        self.ordinal(FactorId::GuardPages) != 0
     }
 
     /// Whether freed objects wait.
     #[inline(always)]
     pub(crate) fn quarantine(self) -> bool {
-        self.without_header(FactorId::Quarantine)
+        self.ordinal(FactorId::Quarantine) != 0
     }
 
     /// Whether freed memory is zeroed, and verified when it is used again.
     #[inline(always)]
     pub(crate) fn zero_free(self) -> bool {
-        self.without_header(FactorId::ZeroFree)
+        self.ordinal(FactorId::ZeroFree) != 0
     }
 
     /// Whether slots come in random order.
     #[inline(always)]
     pub(crate) fn random_slots(self) -> bool {
-        self.without_header(FactorId::RandomSlots)
+        self.ordinal(FactorId::RandomSlots) != 0
     }
 
     /// Whether pages of the smallest objects belong to threads.
@@ -298,7 +292,7 @@ pub(crate) fn seal_once() {
         if active.canary() {
             canary::begin();
         }
-        if active.without_header(FactorId::GuardPages) {
+        if active.guard_pages() {
             guard_pages::begin();
         }
         if active.random_slots() {

@@ -5,33 +5,79 @@
 //! the feature `settings`, which reads the same variables for programs. A program that runs with more rights than its
 //! user (setuid) reads none.
 
-use super::level::Level;
+use super::in_effect::{in_effect, lost_to_headers};
+use super::level::{Choice, Level};
 use super::lifecycle;
 use super::preset::Preset;
-use super::registry::{Levels, REGISTRY};
+use super::registry::{FactorId, Levels, REGISTRY};
+use super::variables::{MODE, Meant, PREFIX, meant, names};
 use crate::factor::evolution::Settings;
 use crate::os;
 
-/// The prefix of every variable of the allocator.
-pub(crate) const PREFIX: &str = "HAKMEM_";
-/// The variable that chooses the preset.
-pub(crate) const MODE: &str = "HAKMEM_MODE";
-
-/// What the environment asks for.
+/// What the environment brings about.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Environment {
+    /// The levels that take effect.
     pub(crate) levels: Levels,
     pub(crate) settings: Settings,
 }
 
-/// Why a variable is not understood.
+/// Why a variable does not do what it asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// No variable has this name; this is the nearest known one.
-    Name(&'static str),
+    /// No variable has this name; this is what it may stand for.
+    Name(Meant),
     /// The variable does not take this value; these are the ones that it takes.
     Value(Values),
+    /// The variable gives objects headers, and factors that are on at these levels have no effect there. The name is empty
+    /// where the program's preset gives them.
+    Headers(Levels),
 }
+
+impl Refusal {
+    /// Calls `say` with the parts of a message. `ignored` says that the variable changes nothing, in the words of who
+    /// says so.
+    pub(crate) fn message(self, name: &str, value: &str, ignored: &str, mut say: impl FnMut(&str)) {
+        let mut all = |parts: &[&str]| parts.iter().for_each(|part| say(part));
+        match self {
+            Refusal::Name(meant) => {
+                all(&["unknown variable ", name, ignored]);
+                match meant {
+                    Meant::Variable(known) => all(&["; the nearest known one is ", known]),
+                    Meant::Factor(index) => {
+                        all(&["; ", REGISTRY[index].toggle, "=1 switches ", REGISTRY[index].name, " off"]);
+                    }
+                    Meant::Nothing => {}
+                }
+            }
+            Refusal::Value(values) => {
+                all(&[name, "=", value, ignored, "; it takes"]);
+                let mut separator = " ";
+                values.each(|known| {
+                    all(&[separator, known]);
+                    separator = ", ";
+                });
+            }
+            Refusal::Headers(asked) => {
+                let mut separator = "";
+                for id in lost_to_headers(&asked) {
+                    all(&[separator, id.name()]);
+                    separator = ", ";
+                }
+                let verb = if lost_to_headers(&asked).count() == 1 { " has" } else { " have" };
+                all(&[verb, " no effect where objects have headers; "]);
+                match name {
+                    "" => all(&["set ", HEADER_OFF, "=1"]),
+                    MODE => all(&["unset ", name, " (", value, ") or set ", HEADER_OFF, "=1"]),
+                    _ => all(&["unset ", name, " (", value, ")"]),
+                }
+            }
+        }
+    }
+}
+
+/// The variable that takes objects their headers.
+const HEADER_OFF: &str = REGISTRY[FactorId::Header as usize].toggle;
 
 /// The values that a variable takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,15 +107,6 @@ impl Values {
     }
 }
 
-/// The names of all known variables.
-pub(crate) fn names() -> impl Iterator<Item = &'static str> {
-    let factors = REGISTRY
-        .iter()
-        .flat_map(|factor| [Some(factor.toggle), factor.choice.as_ref().map(|choice| choice.variable)])
-        .flatten();
-    core::iter::once(MODE).chain(factors).chain(lifecycle::VARIABLES.iter().map(|setting| setting.variable))
-}
-
 /// Reads 1/0/true/false/on/off, in any case.
 pub(crate) fn flag(value: &str) -> Option<bool> {
     if ["1", "true", "on"].iter().any(|yes| value.eq_ignore_ascii_case(yes)) {
@@ -81,19 +118,28 @@ pub(crate) fn flag(value: &str) -> Option<bool> {
     }
 }
 
+/// The level that a value of a factor's variable stands for. Where a value means on or off, each spelling of a toggle does.
+fn chosen(choice: &Choice, value: &str) -> Option<Level> {
+    let find = |value: &str| choice.values.iter().find(|(known, _)| *known == value).map(|(_, level)| *level);
+    find(value).or_else(|| find(if flag(value)? { "on" } else { "off" }))
+}
+
 /// Reads the levels from variables. `variables` calls back with every name and value. It is called three times, for the
 /// preset, the choices and the toggles, so that the result does not depend on the order of the environment. A variable
-/// that is not understood changes nothing, and `refuse` gets it.
+/// that is not understood changes nothing, and `refuse` gets it. It also gets, once, what gives objects headers where
+/// these leave factors that were asked for without effect.
 pub(crate) fn interpret<'a>(
     preset: Preset,
     variables: impl Fn(&mut dyn FnMut(&'a str, &'a str)),
     mut refuse: impl FnMut(&'a str, &'a str, Refusal),
 ) -> Environment {
     let mut preset = preset;
+    // What gives objects headers, if anything does: the variable that was read last.
+    let mut headers = ("", "");
     variables(&mut |name, value| {
         if name == MODE {
             match Preset::NAMED.iter().find(|(known, _)| *known == value) {
-                Some((_, named)) => preset = *named,
+                Some((_, named)) => (preset, headers) = (*named, (name, value)),
                 None => refuse(name, value, Refusal::Value(Values::Preset)),
             }
         }
@@ -102,8 +148,13 @@ pub(crate) fn interpret<'a>(
     variables(&mut |name, value| {
         for (index, factor) in REGISTRY.iter().enumerate() {
             if let Some(choice) = factor.choice.as_ref().filter(|choice| choice.variable == name) {
-                match choice.values.iter().find(|(known, _)| *known == value) {
-                    Some((_, level)) => environment.levels.set_index(index, *level),
+                match chosen(choice, value) {
+                    Some(level) => {
+                        environment.levels.set_index(index, level);
+                        if index == FactorId::Header as usize {
+                            headers = (name, value);
+                        }
+                    }
                     None => refuse(name, value, Refusal::Value(Values::Choice(index))),
                 }
             }
@@ -122,9 +173,13 @@ pub(crate) fn interpret<'a>(
                 refuse(name, value, Refusal::Value(Values::Number(index)));
             }
         } else if name.starts_with(PREFIX) && !names().any(|known| known == name) {
-            refuse(name, value, Refusal::Name(nearest(name)));
+            refuse(name, value, Refusal::Name(meant(name)));
         }
     });
+    if lost_to_headers(&environment.levels).next().is_some() {
+        refuse(headers.0, headers.1, Refusal::Headers(environment.levels));
+    }
+    environment.levels = in_effect(environment.levels);
     environment
 }
 
@@ -181,19 +236,8 @@ fn each_variable(each: &mut dyn FnMut(&'static str, &'static str)) {
 /// Writes one line to standard error.
 fn warn(name: &str, value: &str, refusal: Refusal) {
     let mut line = Line::new();
-    match refusal {
-        Refusal::Name(nearest) => {
-            line.push_all(&["hakmem: unknown variable ", name, " ignored; the nearest known one is ", nearest]);
-        }
-        Refusal::Value(values) => {
-            line.push_all(&["hakmem: ", name, "=", value, " ignored; it takes"]);
-            let mut separator = " ";
-            values.each(|known| {
-                line.push_all(&[separator, known]);
-                separator = ", ";
-            });
-        }
-    }
+    line.push("hakmem: ");
+    refusal.message(name, value, " ignored", |part| line.push(part));
     line.push("\n");
     os::write_stderr(line.bytes());
 }
@@ -207,10 +251,6 @@ struct Line {
 impl Line {
     fn new() -> Line {
         Line { text: [0; 512], len: 0 }
-    }
-
-    fn push_all(&mut self, parts: &[&str]) {
-        parts.iter().for_each(|part| self.push(part));
     }
 
     fn push(&mut self, part: &str) {
@@ -229,30 +269,11 @@ impl Line {
     }
 }
 
-/// The known name that begins with the given one, or else the one with the fewest edits.
-pub(crate) fn nearest(name: &str) -> &'static str {
-    // A name that was cut short is a likelier mistake than another name with fewer edits.
-    names().min_by_key(|known| (!known.starts_with(name), edits(name.as_bytes(), known.as_bytes()))).unwrap_or(MODE)
-}
-
-/// Levenshtein distance of the first 63 bytes of each.
-fn edits(a: &[u8], b: &[u8]) -> usize {
-    const MOST: usize = 63;
-    let (a, b) = (&a[..a.len().min(MOST)], &b[..b.len().min(MOST)]);
-    let mut row: [usize; MOST + 1] = core::array::from_fn(|column| column);
-    for (i, from) in a.iter().enumerate() {
-        let mut diagonal = core::mem::replace(&mut row[0], i + 1);
-        for (j, to) in b.iter().enumerate() {
-            let cost = (diagonal + usize::from(from != to)).min(row[j] + 1).min(row[j + 1] + 1);
-            diagonal = core::mem::replace(&mut row[j + 1], cost);
-        }
-    }
-    row[b.len()]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::format;
+    use std::string::String;
     use std::vec::Vec;
 
     /// Levels in the registry's order, as text, and the names that were refused.
@@ -304,6 +325,63 @@ mod tests {
     }
 
     #[test]
+    fn every_variable_of_a_factor_takes_off_and_the_spellings_of_a_toggle() {
+        for factor in &REGISTRY {
+            let Some(choice) = &factor.choice else { continue };
+            for off in ["off", "OFF", "0", "false"] {
+                check(&[(choice.variable, off)], factor.name, "off");
+            }
+            if choice.values.iter().any(|(value, _)| *value == "on") {
+                for on in ["on", "On", "1", "true"] {
+                    check(&[(choice.variable, on)], factor.name, "on");
+                }
+            }
+        }
+        check(&[("HAKMEM_PURGE", "on")], "purge", "on");
+    }
+
+    /// The levels of `canary`, `random-slots` and `free-check`, and what is said of headers.
+    fn beside_headers(variables: &[(&'static str, &'static str)], expected: [&'static str; 3], said: Option<&str>) {
+        let mut message = String::new();
+        let each = |back: &mut dyn FnMut(&'static str, &'static str)| {
+            variables.iter().for_each(|(name, value)| back(name, value));
+        };
+        let environment = interpret(Preset::Default, each, |name, value, refusal| {
+            refusal.message(name, value, " ignored", |part| message.push_str(part));
+        });
+        let names = ["canary", "random-slots", "free-check"];
+        for (name, expected) in names.into_iter().zip(expected) {
+            let id = FactorId::from_name(name).expect("a registered name");
+            assert_eq!(environment.levels.get(id as usize).as_str(), built(name, expected), "{name}, {variables:?}");
+        }
+        assert_eq!(message, said.unwrap_or_default(), "{variables:?}");
+    }
+
+    #[test]
+    fn what_headers_leave_without_effect_is_off_and_told_once() {
+        const ALL: &str = "canary, guard-pages, quarantine, zero-free, random-slots";
+        // Without one of them other factors are lost, or none.
+        if ALL.split(", ").chain(["header"]).any(|name| built(name, "on") != "on") {
+            return;
+        }
+        beside_headers(
+            &[("HAKMEM_HEADER", "32"), ("HAKMEM_MODE", "hardened")],
+            ["off", "off", "off"],
+            Some(&format!("{ALL} have no effect where objects have headers; unset HAKMEM_HEADER (32)")),
+        );
+        let mode = "canary has no effect where objects have headers; unset HAKMEM_MODE (original) or set \
+                    HAKMEM_DISABLE_HEADER=1";
+        beside_headers(&[("HAKMEM_MODE", "original"), ("HAKMEM_CANARY", "on")], ["off", "off", "off"], Some(mode));
+        // A preset's own conflict, and what one level leaves to another, are no mistakes.
+        beside_headers(&[("HAKMEM_MODE", "original")], ["off", "off", "off"], None);
+        beside_headers(&[("HAKMEM_HEADER", "16")], ["off", "off", "off"], None);
+        beside_headers(&[("HAKMEM_MODE", "hardened")], ["on", "on", "off"], None);
+        beside_headers(&[("HAKMEM_RANDOM_SLOTS", "on")], ["off", "on", "on"], None);
+        let none = [("HAKMEM_HEADER", "32"), ("HAKMEM_DISABLE_HEADER", "1"), ("HAKMEM_MODE", "hardened")];
+        beside_headers(&none, ["on", "on", "off"], None);
+    }
+
+    #[test]
     fn what_is_not_understood_is_refused_and_changes_nothing() {
         for (name, value) in [
             ("HAKMEM_DISABLE_BIGCACHE", "yes"),
@@ -322,21 +400,5 @@ mod tests {
             assert_eq!(refused, [name], "{value}");
             assert_eq!(levels, read(&[]).0, "{name}={value}");
         }
-    }
-
-    #[test]
-    fn the_nearest_name_is_the_one_that_was_meant() {
-        assert_eq!(nearest("HAKMEM_DISABLE_BIGCASH"), "HAKMEM_DISABLE_BIGCACHE");
-        assert_eq!(nearest("HAKMEM_DISABEL_TICK"), "HAKMEM_DISABLE_TICK");
-        assert_eq!(nearest("HAKMEM_EVO_POLICE"), "HAKMEM_EVO_POLICY");
-        assert_eq!(nearest("HAKMEM_MOOD"), "HAKMEM_MODE");
-        assert_eq!(nearest("HAKMEM_DISABLE_MADVISE"), "HAKMEM_DISABLE_MADVISE_BATCH");
-    }
-
-    #[test]
-    fn edits_are_counted() {
-        assert_eq!(edits(b"kitten", b"sitting"), 3);
-        assert_eq!(edits(b"", b"abc"), 3);
-        assert_eq!(edits(&[b'x'; 200], b"x"), 62, "long names are cut, not overrun");
     }
 }

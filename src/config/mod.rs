@@ -6,15 +6,19 @@
 //! 2. `registry`: the table of factors, and the type of a level for each.
 //! 3. `lifecycle`: the variables that set the numbers of the factor `evolution`.
 //! 4. `preset`: levels for all factors at once.
-//! 5. `environment`: from variables to levels.
-//! 6. `active`: the sealed levels, packed, as the request path reads them.
+//! 5. `variables`: the names of all variables, and what a misspelt one stands for.
+//! 6. `in_effect`: which levels take effect beside others.
+//! 7. `environment`: from variables to levels.
+//! 8. `active`: the sealed levels, packed, as the request path reads them.
 
 mod active;
 pub(crate) mod environment;
+mod in_effect;
 mod level;
 mod lifecycle;
 mod preset;
 mod registry;
+pub(crate) mod variables;
 
 pub(crate) use active::{ActiveConfig, FREE_CHECK, active, seal_once};
 pub use level::{Choice, Factor, Level, Variant};

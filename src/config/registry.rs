@@ -101,7 +101,7 @@ pub(crate) static REGISTRY: [Factor; FACTORS] = [
         toggle: "HAKMEM_DISABLE_BIGCACHE",
         choice: Some(Choice {
             variable: "HAKMEM_BIGCACHE",
-            values: &[("ring", Level::On), ("direct", Level::Variant(Variant::Direct))],
+            values: &[("ring", Level::On), ("direct", Level::Variant(Variant::Direct)), ("off", Level::Off)],
         }),
         counters: bigcache::Counters::NAMES,
         about: "keeps freed large objects: by size class in each thread, and beyond that in the transfer cache (direct); or by call site, in 64 rings of 4 objects (ring)",
@@ -145,7 +145,7 @@ pub(crate) static REGISTRY: [Factor; FACTORS] = [
         toggle: "HAKMEM_DISABLE_TICK",
         choice: Some(Choice {
             variable: "HAKMEM_TICK",
-            values: &[("shared", Level::On), ("batched", Level::Variant(Variant::Batched))],
+            values: &[("shared", Level::On), ("batched", Level::Variant(Variant::Batched)), ("off", Level::Off)],
         }),
         counters: tick::Counters::NAMES,
         about: "counts allocations in one word that all threads share: a thread adds what it has counted when it finds a slot list empty (batched), or each allocation at once (shared)",
@@ -238,7 +238,13 @@ pub(crate) static REGISTRY: [Factor; FACTORS] = [
         toggle: "HAKMEM_DISABLE_PURGE",
         choice: Some(Choice {
             variable: "HAKMEM_PURGE",
-            values: &[("batched", Level::On), ("immediate", Level::Variant(Variant::Immediate)), ("never", Level::Off)],
+            values: &[
+                ("batched", Level::On),
+                ("immediate", Level::Variant(Variant::Immediate)),
+                ("never", Level::Off),
+                ("on", Level::On),
+                ("off", Level::Off),
+            ],
         }),
         counters: purge::Counters::NAMES,
         about: "gives unused memory back to the OS, 2 MiB at a time: what was free for 0.6 s (batched), or with the free (immediate)",

@@ -30,9 +30,14 @@ pub(crate) const PADDING: usize = 2 * OS_PAGE;
 /// Whether there are guards. Written before the first request.
 static GUARDS_PAGES: AtomicBool = AtomicBool::new(false);
 
-/// Begins to guard, before the first request. Does nothing where the kernel's pages are longer than a guard.
+/// Whether there can be guards: not where the kernel's pages are longer than one.
+pub(crate) fn is_possible() -> bool {
+    os::kernel_page() == GUARD
+}
+
+/// Begins to guard, before the first request.
 pub(crate) fn begin() {
-    GUARDS_PAGES.store(os::kernel_page() == GUARD, Ordering::Relaxed);
+    GUARDS_PAGES.store(true, Ordering::Relaxed);
 }
 
 /// Bytes at the end of a page of slots that no slot takes; 0 while there are no guards.

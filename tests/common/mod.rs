@@ -217,16 +217,21 @@ pub(crate) fn off_or_absent(factor: &str) -> &'static str {
     if present(factor) { "off" } else { "absent" }
 }
 
-/// What switches these factors on and all others off.
+/// The factors that act only where objects have no headers, and are off by default.
+const WITHOUT_HEADER: [&str; 5] = ["canary", "guard-pages", "quarantine", "zero-free", "random-slots"];
+
+/// What switches these factors on and all others off; where `header` is among them, not those that it leaves without effect.
 pub(crate) fn all_off_but(kept: &[&str]) -> Vec<(&'static str, &'static str)> {
+    let is_lost = |name: &str| kept.contains(&"header") && WITHOUT_HEADER.contains(&name);
     let (kept, left_out): (Vec<_>, Vec<_>) =
-        hakmem::factors::registry().iter().partition(|factor| kept.contains(&factor.name));
+        hakmem::factors::registry().iter().partition(|factor| kept.contains(&factor.name) && !is_lost(factor.name));
     left_out.into_iter().map(|factor| (factor.toggle, "1")).chain(kept.into_iter().filter_map(switch)).collect()
 }
 
-/// What switches every factor on.
+/// What switches every factor on that acts beside headers.
 pub(crate) fn all_on() -> Vec<(&'static str, &'static str)> {
-    hakmem::factors::registry().iter().filter_map(switch).collect()
+    let factors = hakmem::factors::registry().iter().filter(|factor| !WITHOUT_HEADER.contains(&factor.name));
+    factors.filter_map(switch).collect()
 }
 
 /// The variable and value that bring a factor to its level `on`, if it is not there by default.

@@ -117,6 +117,10 @@ const ALLOCATOR: &[Layer] = &[
     layer(&["config/level.rs"], "the values a factor can have"),
     layer(&["config/registry.rs"], "which factors there are, each named once"),
     apart(&["config/lifecycle.rs", "config/preset.rs"], "how evolution ends; named sets of levels"),
+    apart(
+        &["config/in_effect.rs", "config/variables.rs"],
+        "which levels take effect beside others; the names of all variables, and what a misspelt one stands for",
+    ),
     layer(&["config/environment.rs"], "HAKMEM_* to levels, without allocating"),
     layer(&["config/active.rs"], "the levels of this process, read once and sealed"),
     layer(&["config/"], "what others see of the configuration"),
@@ -317,7 +321,7 @@ const RUNNER: &[Layer] = &[
         "what the other subcommands do",
     ),
     layer(&["tools/"], "the list of tools"),
-    layer(&["cmd/output.rs"], "how a subcommand writes and ends"),
+    apart(&["cmd/numbers.rs", "cmd/output.rs"], "numbers of the command line; how a subcommand writes and ends"),
     apart(
         &[
             "cmd/archive.rs",

@@ -3,7 +3,7 @@
 use super::output::Ended;
 use super::report::Printed;
 use super::run;
-use crate::study::Request;
+use crate::study::{Form, Request};
 use crate::support::call::PROGRAM;
 use crate::support::exit::{ExitStatus, ShellCode};
 use crate::support::settings::Settings;
@@ -37,7 +37,7 @@ pub(super) fn run(full: bool, settings: &Settings) -> Ended {
     let here = std::env::current_dir().map_err(DefaultError::Nowhere)?;
     let config = find(&here).ok_or(DefaultError::None)?;
     run::study(
-        &Request { quick: !full, ..Request::of(config) },
+        &Request { form: if full { Form::Whole } else { Form::QuickIfAny }, ..Request::of(config) },
         &format!("{PROGRAM} --full"),
         Printed::default(),
         settings,

@@ -1,5 +1,6 @@
 //! `cargo ablate diff`.
 
+use super::numbers::whole;
 use super::output::{Ended, print};
 use crate::study::rule::Budget;
 use crate::study::watch::Stop;
@@ -105,13 +106,13 @@ pub(super) struct Measured {
     #[arg(long, value_name = "TIME", default_value = "5m")]
     max_time: Budget,
     /// Most blocks. Fewer are run when the intervals are narrow enough, a quarter of the margin, or by --stop.
-    #[arg(long, value_name = "N", default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..=MAX_BLOCKS as i64))]
+    #[arg(long, value_name = "N", default_value_t = 300, value_parser = whole::<u32>(1..=MAX_BLOCKS as u64))]
     blocks: u32,
     /// Code layouts of each build, so that a change is not that of a single layout. Default: 16.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
+    #[arg(long, value_name = "N", value_parser = whole::<u32>(1..=64))]
     layouts: Option<u32>,
     /// Seed of the random orders.
-    #[arg(long, value_name = "S", default_value_t = 1)]
+    #[arg(long, value_name = "S", default_value_t = 1, value_parser = whole::<u64>(0..=u64::MAX))]
     seed: u64,
     /// Folder for the results, which must be empty or new. Default: a new folder in target/ablate.
     #[arg(long, value_name = "DIR")]

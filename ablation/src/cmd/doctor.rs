@@ -1,5 +1,6 @@
 //! `cargo ablate doctor`.
 
+use super::numbers::whole;
 use super::output::{Ended, shown};
 use crate::support::settings::Settings;
 use crate::tools::doctor;
@@ -9,7 +10,7 @@ use std::time::Duration;
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Seconds for measuring how much equal processes differ. All other checks together take some seconds more.
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=600))]
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = whole::<u64>(1..=600))]
     seconds: u64,
 }
 

@@ -1,5 +1,6 @@
 //! Subcommands that ablate starts itself, as processes of their own. `--help` does not list them.
 
+use super::numbers::whole;
 use super::output::{Ended, shown};
 use crate::support::exit::{ExitStatus, ShellCode};
 use crate::tools::{doctor, profile, selftest};
@@ -10,7 +11,7 @@ use std::ffi::OsString;
 #[derive(Debug, clap::Args)]
 pub(super) struct Synthetic {
     /// Timed batches of 300 operations.
-    #[arg(long, value_name = "N", default_value_t = selftest::BATCHES, value_parser = clap::value_parser!(u32).range(0..=10_000))]
+    #[arg(long, value_name = "N", default_value_t = selftest::BATCHES, value_parser = whole::<u32>(0..=10_000))]
     batches: u32,
     /// Leave out the contention probes and the truth, so that only the operations are counted.
     #[arg(long)]

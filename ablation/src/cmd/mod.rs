@@ -9,6 +9,7 @@ mod doctor;
 mod hidden;
 mod init;
 mod man;
+mod numbers;
 mod output;
 mod plan;
 mod profile;
@@ -260,6 +261,10 @@ fn subcommand(command: Command, settings: &Settings) -> Ended {
 
 /// Prints what is wrong with the call, or the help that was asked for.
 fn misunderstood(error: &clap::Error, first: Option<&str>) -> ShellCode {
+    if let Some((option, key)) = run::key_as_option(error, first) {
+        warn(&format!("error: `{option}` is not an option: `{key}` in the config sets it"));
+        return ShellCode::WrongCall;
+    }
     match first.filter(|first| error.use_stderr() && run::has_option(first)) {
         Some(first) => {
             warn(&format!(

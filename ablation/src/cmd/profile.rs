@@ -1,5 +1,6 @@
 //! `cargo ablate profile`.
 
+use super::numbers::whole;
 use super::output::{Ended, out_path, shown};
 use crate::support::settings::Settings;
 use crate::tools::profile::{self, Request};
@@ -25,10 +26,10 @@ pub(super) struct Args {
     #[arg(long, value_name = "DIR", value_parser = out_path())]
     out: Option<PathBuf>,
     /// Samples per cell. Sampling ends earlier when the time is over.
-    #[arg(long, value_name = "N", default_value_t = 2_000, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    #[arg(long, value_name = "N", default_value_t = 2_000, value_parser = whole::<u64>(1..=10_000_000))]
     samples: u64,
     /// Most seconds for taking samples.
-    #[arg(long, value_name = "S", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    #[arg(long, value_name = "S", default_value_t = 60, value_parser = whole::<u64>(1..=86_400))]
     seconds: u64,
 }
 

@@ -1,16 +1,18 @@
 //! `cargo ablate run`.
 
+use super::numbers::whole;
 use super::output::{Ended, out_path};
 use super::report::{self, Printed};
 use crate::report::Screen;
 use crate::study::rule::{Budget, HalfWidth};
-use crate::study::{self, Request};
+use crate::study::{self, Form, Request};
 use crate::support::call::{PROGRAM, quoted};
 use crate::support::exit::ShellCode;
 use crate::support::interrupt;
 use crate::support::progress::{note, warn};
 use crate::support::settings::Settings;
 use ablate_stats::MAX_BLOCKS;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use std::path::PathBuf;
 
 /// Arguments of `cargo ablate run`.
@@ -19,7 +21,7 @@ pub(super) struct Args {
     /// The study, a TOML file.
     config: PathBuf,
     /// Number of timing blocks, instead of the config's. More blocks give narrower intervals.
-    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=MAX_BLOCKS as i64))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole::<u32>(1..=MAX_BLOCKS as u64))]
     blocks: Option<u32>,
     /// Run only this workload, with its hypotheses and targets. May be given several times.
     #[arg(long = "workload", value_name = "NAME")]
@@ -40,7 +42,7 @@ pub(super) struct Args {
     #[arg(long, requires = "out")]
     resume: bool,
     /// Seed of the random orders, instead of the config's.
-    #[arg(long, value_name = "S", allow_negative_numbers = true)]
+    #[arg(long, value_name = "S", allow_negative_numbers = true, value_parser = whole::<u64>(0..=u64::MAX))]
     seed: Option<u64>,
     /// Run until every interval is known to ± WIDTH: 0.5ns, 2us, 1ms, or 1% of the baseline.
     ///
@@ -65,6 +67,29 @@ pub(super) fn has_option(word: &str) -> bool {
     names.any(|long| name.strip_prefix("--") == Some(long))
 }
 
+/// Keys of a config that are easily taken for options of its call.
+const KEYS: [(&str, &str); 7] = [
+    ("--arm", "arms"),
+    ("--arms", "arms"),
+    ("--design", "design"),
+    ("--layouts", "layouts"),
+    ("--instruments", "instruments"),
+    ("--response", "response"),
+    ("--timeout", "timeout_seconds"),
+];
+
+/// The option that was given to a subcommand with a study and is a key of its config, and that key.
+pub(super) fn key_as_option(error: &clap::Error, subcommand: Option<&str>) -> Option<(String, &'static str)> {
+    let has_study = ["run", "plan", "syscalls", "profile"].contains(&subcommand?);
+    if !has_study || error.kind() != ErrorKind::UnknownArgument {
+        return None;
+    }
+    let ContextValue::String(given) = error.get(ContextKind::InvalidArg)? else { return None };
+    let option = given.split('=').next()?;
+    let (_, key) = KEYS.into_iter().find(|(known, _)| *known == option)?;
+    Some((option.to_owned(), key))
+}
+
 pub(super) fn run(args: Args, settings: &Settings) -> Ended {
     let Args { config, blocks, workloads, factors, cells, quick, out, resume, seed, until_halfwidth, budget, printed } =
         args;
@@ -74,7 +99,7 @@ pub(super) fn run(args: Args, settings: &Settings) -> Ended {
         workloads,
         factors,
         cells,
-        quick,
+        form: if quick { Form::Quick } else { Form::Whole },
         out,
         resume,
         seed,
@@ -105,6 +130,19 @@ pub(super) fn study(request: &Request, full: &str, printed: Printed, settings: &
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn keys_of_a_config_are_told_from_options() {
+        let said = |words: &[&str]| {
+            let known = <Args as clap::Args>::augment_args(clap::Command::new("run"));
+            let error = known.try_get_matches_from(words).expect_err("is no option");
+            key_as_option(&error, words.first().copied())
+        };
+        assert_eq!(said(&["run", "x.toml", "--arm", "env"]), Some(("--arm".to_owned(), "arms")));
+        assert_eq!(said(&["run", "x.toml", "--timeout=5"]), Some(("--timeout".to_owned(), "timeout_seconds")));
+        assert_eq!(said(&["run", "x.toml", "--nothing"]), None);
+        assert_eq!(said(&["doctor", "--arm"]), None);
+    }
 
     #[test]
     fn options_without_run_are_recognised() {

@@ -1,5 +1,6 @@
 //! `cargo ablate selftest`.
 
+use super::numbers::whole;
 use super::output::{Ended, out_path, print};
 use crate::study::rule::Budget;
 use crate::support::exit::ShellCode;
@@ -16,7 +17,7 @@ pub(super) struct Args {
         long,
         value_name = "N",
         default_value_t = 75,
-        value_parser = clap::value_parser!(u32).range(10..=MAX_BLOCKS as i64)
+        value_parser = whole::<u32>(10..=MAX_BLOCKS as u64)
     )]
     blocks: u32,
     /// Time for each study, like 90s or 2m. At most --blocks blocks run in it.

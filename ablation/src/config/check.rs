@@ -240,9 +240,15 @@ impl Checker<'_> {
 
     fn env_name_of(&self, name: &raw::Text, is_command: bool, is_level: bool) -> Checked<String> {
         let text = name.get_ref();
-        let why = if text.is_empty() || text.contains('=') || text.contains('\0') {
-            "it is empty or contains `=` or NUL; use a name like `PROGRAM_SWITCH`"
-        } else if text == "LD_PRELOAD" && is_command {
+        if text.is_empty() || text.contains('=') || text.contains('\0') {
+            let message = format!(
+                "`{}` is not a valid environment variable name: it is empty or contains `=` or NUL; use a name like \
+                 `PROGRAM_SWITCH`",
+                text.escape_debug()
+            );
+            return self.fail(name.span(), message);
+        }
+        let why = if text == "LD_PRELOAD" && is_command {
             return Ok(text.clone());
         } else if text == "LD_PRELOAD" {
             "the loader would put another library beneath a program that is built here; only a `command` and a \
@@ -258,7 +264,7 @@ impl Checker<'_> {
         } else {
             return Ok(text.clone());
         };
-        self.fail(name.span(), format!("`{}` is not a valid environment variable name: {why}", text.escape_debug()))
+        self.fail(name.span(), format!("`{}` may not be set here: {why}", text.escape_debug()))
     }
 
     pub(super) fn env(&self, env: &raw::Env, is_command: bool) -> Checked<BTreeMap<String, String>> {

@@ -11,13 +11,15 @@ pub(super) const MAX_BYTES: u64 = 1 << 20;
 pub(crate) enum ConfigError {
     /// The file cannot be read.
     #[error(
-        "{path}: cannot read the config: {source}; give the path of a study, like `cargo ablate run configs/NAME.toml`"
+        "{path}: cannot read the config: {source}; {near}give the path of a study, like `cargo ablate run configs/NAME.toml`"
     )]
     Unreadable {
         /// Path as it was given.
         path: String,
         /// The system's error.
         source: std::io::Error,
+        /// A question for the file that may be meant, or nothing.
+        near: String,
     },
     /// The file is far too large.
     #[error("{path}: {bytes} bytes are too many for a config (limit {MAX_BYTES}); give the path of a TOML study")]

@@ -41,21 +41,35 @@ pub(crate) use study::{
 
 pub(crate) use surroundings::{Command, Ready, Server, Surroundings};
 
+use crate::support::nearest::nearest;
 use error::MAX_BYTES;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Reads and validates a study.
 ///
 /// # Errors
 /// [`ConfigError`], which points at the line where there is one.
 pub(crate) fn load(path: &Path) -> Result<Study, ConfigError> {
-    let unreadable = |source| ConfigError::Unreadable { path: path.display().to_string(), source };
+    let unreadable = |source: std::io::Error| {
+        let near = if source.kind() == std::io::ErrorKind::NotFound { near_file(path) } else { None };
+        let near = near.map_or_else(String::new, |near| format!("did you mean {}? Or ", near.display()));
+        ConfigError::Unreadable { path: path.display().to_string(), source, near }
+    };
     let bytes = std::fs::metadata(path).map_err(unreadable)?.len();
     if bytes > MAX_BYTES {
         return Err(ConfigError::TooLarge { path: path.display().to_string(), bytes });
     }
     let bytes = std::fs::read(path).map_err(unreadable)?;
     parse(path, &bytes)
+}
+
+/// The file beside a path that does not exist whose name is nearest to it.
+fn near_file(path: &Path) -> Option<PathBuf> {
+    let folder = path.parent()?;
+    let listed = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let names = std::fs::read_dir(listed).ok()?.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let names: Vec<String> = names.filter(|name| name.ends_with(".toml")).collect();
+    nearest(path.file_name()?.to_str()?, names.iter().map(String::as_str)).map(|name| folder.join(name))
 }
 
 /// Validates the bytes of a config; `path` is used in messages and to find the manifest.
@@ -79,9 +93,30 @@ pub(crate) fn parse(path: &Path, bytes: &[u8]) -> Result<Study, ConfigError> {
     }
     let raw: raw::Study = toml::from_str(text).map_err(|e| {
         let span = e.span().unwrap_or(0..0);
-        Diagnostic::new(&shown, text, span, names::reword(e.message()))
+        let message = no_value(text, span.start).unwrap_or_else(|| names::reword(e.message()));
+        Diagnostic::new(&shown, text, span, message)
     })?;
     Ok(check::check(path, text, raw)?)
+}
+
+/// What a key without a value needs, where the error at this place is about one.
+fn no_value(text: &str, at: usize) -> Option<String> {
+    let start = text.get(..at)?.rfind('\n').map_or(0, |newline| newline + 1);
+    let line = text[start..].lines().next()?;
+    let (key, rest) = line.split_once('=')?;
+    if !(rest.trim_start().is_empty() || rest.trim_start().starts_with('#')) {
+        return None;
+    }
+    // With a table in its place the parser says what it would rather have.
+    let place = start + key.len() + 1;
+    let completed = format!("{} {{}}{}", &text[..place], &text[place..]);
+    let expected =
+        toml::from_str::<raw::Study>(&completed).err().filter(|e| e.span().is_some_and(|s| s.start == place + 1));
+    let expected = expected.map(|e| names::reword(e.message()));
+    let expected = expected.as_deref().and_then(|said| said.strip_prefix("expected ")?.split(", found").next());
+    // A value in quotes is what an empty place does not have.
+    let expected = expected.map(|what| what.trim_end_matches(" without quotes").trim_end_matches(','));
+    Some(format!("`{}` needs {}; write it after the `=`", key.trim(), expected.unwrap_or("a value")))
 }
 
 #[cfg(test)]

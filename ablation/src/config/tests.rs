@@ -3,7 +3,6 @@
 use super::*;
 use ablate_format::{Arm, MainResponse};
 use std::fmt;
-use std::path::PathBuf;
 use std::time::Duration;
 
 /// A small study that is right, for tests here and in the stages below.
@@ -262,4 +261,29 @@ fn broken_files_are_errors_with_a_place() {
     let gone = load(Path::new("no/such/study.toml")).expect_err("missing").to_string();
     assert!(gone.contains("no/such/study.toml") && gone.contains("ablate run"), "{gone}");
     insta::assert_snapshot!(said);
+}
+
+#[test]
+fn a_key_without_a_value_is_told_what_it_needs() {
+    for (from, to, part) in [
+        ("blocks = 3", "blocks = ", "`blocks` needs a whole number"),
+        ("blocks = 3", "blocks = # how many", "`blocks` needs a whole number"),
+        ("study = \"demo\"", "study =", "`study` needs text in quotes"),
+        ("arms = [\"env\", \"feature\"]", "arms =", "`arms` needs a list in brackets"),
+        ("study = \"demo\"", "study = demo", "quoted"),
+    ] {
+        assert!(GOOD.contains(from), "{from} is gone");
+        let error = parsed(&GOOD.replace(from, to)).expect_err(to).to_string();
+        assert!(error.contains(part), "expected `{part}` in {error}");
+    }
+}
+
+#[test]
+fn the_file_that_is_meant_is_named() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    std::fs::write(dir.path().join("feature-isolation.toml"), GOOD).expect("writes");
+    let error = load(&dir.path().join("featureisolation.toml")).expect_err("is not there").to_string();
+    assert!(error.contains("did you mean ") && error.contains("/feature-isolation.toml? "), "{error}");
+    let error = load(&dir.path().join("other.toml")).expect_err("is not there").to_string();
+    assert!(!error.contains("did you mean"), "{error}");
 }

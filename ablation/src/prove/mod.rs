@@ -5,6 +5,7 @@
 
 mod alone;
 mod judged;
+mod known;
 pub(crate) mod outputs;
 mod together;
 mod values;
@@ -14,6 +15,7 @@ use crate::support::count::grouped;
 use ablate_format::{FactorPlan, Record, StudyPlan};
 pub(crate) use alone::prove;
 pub(crate) use judged::{Judge, JudgedRun, Printed, Reported};
+pub(crate) use known::KnownCounters;
 pub(crate) use together::{prove_together, undo};
 pub(crate) use ways::{Outputs, ways};
 

@@ -137,8 +137,8 @@ fn names_of<'a>(effects: impl Iterator<Item = &'a Effect>) -> String {
 /// What the words in the tables of factors mean.
 const LEGEND: &str = "Tables of factors: Δ of a factor is the baseline minus the baseline without it, of a level \
                       (factor: level) that level minus the baseline's; each arm has its column. It is taken within \
-                      blocks, so it need not be the difference of two cells' values. points: percentage points. %: of \
-                      the baseline. %, of the gap, faults and calls belong to the first column. verdict: costs or \
+                      blocks, so it need not be the difference of two cells' values. points: percentage points. The \
+                      columns %, of the gap, faults and calls belong to the first Δ column; %: of the baseline. verdict: costs or \
                       saves, outside the noise, and proven; not detected, nothing found; below floor, not larger than \
                       the noise floor; inconclusive, too few blocks or a cross-check that disagrees; unproven, nothing \
                       tells the levels apart, so it is no cost of the switch; invalid, no proven run; not exercised, \

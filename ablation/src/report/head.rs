@@ -2,7 +2,9 @@
 
 use super::content::{has_rates, sign_of_rates};
 use super::document::{Document, Table};
-use super::number::{MISSING, Unit, count, counted, interval, number, or_missing, part, percent, share, signed_point};
+use super::number::{
+    MISSING, Unit, count, counted, gap_marked, interval, number, or_missing, part, percent, share, signed_point,
+};
 use crate::analyse::{Analysis, Effect, Unjudged, WorkloadAnalysis};
 use ablate_format::effects::Estimate;
 use ablate_format::{CellKind, InstrumentStatus, MainResponse, Manifest};
@@ -184,8 +186,13 @@ pub(super) fn overview(document: &mut Document, analysis: &Analysis) {
     }
     let of_gap = if has_gap(analysis) { " of gap: share of the gap to the first peer." } else { "" };
     let better = if has_rates(analysis) { " (of a rate, /s, better)" } else { "" };
-    let vs =
-        if peers.is_empty() { String::new() } else { format!(" vs: baseline against the peer, + is worse{better}.") };
+    let vs = if peers.is_empty() {
+        String::new()
+    } else {
+        format!(
+            " vs: baseline against the peer, + is worse{better}; ~: no difference is claimed, as the interval contains 0 or there is none."
+        )
+    };
     document.text(format!(
         "Δ: what the factor adds (− saves), with its 95 % interval: the baseline minus the baseline without this factor; \
          of a level (factor: level), that level minus the baseline's. %: of the baseline's value. Every Δ that costs or saves lies outside the noise floor, and its cross-check agrees. proof: the arms (env, feature, \
@@ -236,7 +243,7 @@ fn factors(analysis: &Analysis, peers: &[&str], delta: &str) -> Table {
             cells.extend([row.verdict.to_owned(), row.proof]);
             let gaps = workload.gaps.iter().take(peers.len());
             cells.extend(gaps.map(|gap| match is_first {
-                true => or_missing(gap.gap_ratio.map(|g| g.value), percent),
+                true => gap.gap_ratio.map_or_else(|| MISSING.to_owned(), gap_marked),
                 false => String::new(),
             }));
             table.row(cells);

@@ -25,7 +25,7 @@ use crate::analyse::{Analysis, TargetVerdict, analyse_proven};
 use crate::gap::study::Explained;
 use crate::prove::JudgedRun;
 use crate::support::files;
-use ablate_format::Manifest;
+use ablate_format::{Manifest, Pass};
 use content::{has_factors, has_rows};
 use document::Document;
 use std::io;
@@ -109,11 +109,24 @@ fn texts(
     let markdown = format!("{first}{}", in_full(dir, manifest, records, (&analysis, &explained)).markdown());
     let columns = columns.max(MIN_COLUMNS);
     let document = match screen {
+        _ if !records.iter().any(|record| record.pass == Pass::Timing) => {
+            nothing_timed(dir, manifest, records, &analysis)
+        }
         Screen::First { full } => headline::quick(dir, manifest, &analysis, full, columns),
         Screen::Tables => in_short(dir, manifest, records, (&analysis, &explained), columns),
     };
     let targets = analysis.targets.iter().map(|target| target.verdict).collect();
     Ok(Written { json, markdown, terminal: document.terminal(columns), targets })
+}
+
+/// What is known before a block is finished: that there are no times yet, and what failed. Every table would be empty.
+fn nothing_timed(dir: &Path, manifest: &Manifest, records: &[JudgedRun], analysis: &Analysis) -> Document {
+    let mut document = Document::default();
+    document.title(format!("{}: no block is finished", manifest.study));
+    document.text("No block is finished, so no time is known and nothing can be compared.");
+    closing::failures(&mut document, dir, manifest, records, analysis);
+    compact::rest(&mut document, dir);
+    document
 }
 
 /// The report for a terminal: the headline, then the tables of every workload. Everything in full is in `report.md`.

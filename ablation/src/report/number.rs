@@ -1,6 +1,6 @@
 //! How numbers look: three significant digits, thousands separated, a real minus sign, `n/a` for what is missing.
 
-use crate::analyse::WorkloadAnalysis;
+use crate::analyse::{Verdict, WorkloadAnalysis};
 use crate::support::count::separated;
 pub(crate) use crate::support::count::{count, counted};
 use ablate_format::effects::Estimate;
@@ -138,6 +138,21 @@ pub(crate) fn interval(ends: Option<(f64, f64)>) -> String {
 /// `Some` by `show`, `None` as `n/a`.
 pub(crate) fn or_missing(value: Option<f64>, show: impl Fn(f64) -> String) -> String {
     value.map_or_else(|| MISSING.to_owned(), show)
+}
+
+/// The difference to a peer in percent of it, where there is one beyond the noise: the ratio less 1.
+pub(crate) fn gap_claimed(gap: Estimate) -> String {
+    match gap.interval {
+        Some((lo, hi)) if lo > 0.0 || hi < 0.0 => percent(gap.value),
+        Some(_) => Verdict::NotDetected.word().to_owned(),
+        None => Verdict::Inconclusive.word().to_owned(),
+    }
+}
+
+/// [`gap_claimed`] for a narrow column: `−23.6%~` where no difference is claimed.
+pub(crate) fn gap_marked(gap: Estimate) -> String {
+    let is_apart = gap.interval.is_some_and(|(lo, hi)| lo > 0.0 || hi < 0.0);
+    format!("{}{}", percent(gap.value), if is_apart { "" } else { "~" })
 }
 
 /// Value and interval in one: `500 [480, 520]`.

@@ -44,8 +44,8 @@ pub(super) fn targets(document: &mut Document, analysis: &Analysis, with_met: bo
     }
     document.text(
         "measured: the number closest to missing the bar, or farthest beyond it, with its interval. met: every interval lies \
-         on the good side of the bar. missed: one interval lies on the bad side. open: an interval contains the bar, or \
-         a number was not measured.",
+         on the good side of the bar. missed: one interval lies on the bad side. open: an interval contains the bar, \
+         a number was not measured, or there are too few blocks for an interval.",
     );
 }
 

@@ -31,6 +31,15 @@ fn widest(text: &str) -> usize {
 }
 
 #[test]
+fn before_a_block_is_finished_only_that_is_told() {
+    let study = Study::new(&["cache", "tick"], &["w"]);
+    let counting = study.counting("w", "baseline", 0, &[("syscalls", 3)]);
+    let (text, ..) = report(&study, &[counting], 100);
+    assert!(text.contains("No block is finished") && text.contains("report.md"), "{text}");
+    assert!(text.lines().count() < 15 && !text.contains("n/a"), "{text}");
+}
+
+#[test]
 fn a_small_report_has_everything() {
     let study = Study::new(&["cache", "tick"], &["w"]);
     let mut records = study.records(12, costs);

@@ -1,9 +1,10 @@
 //! The preflight: runs every cell once with its first workload, before anything is recorded, and refuses to start a
-//! study whose program refuses its levels, fails in every cell, or is in no cell what the plan says.
+//! study whose program refuses its levels, does not report the counters that prove them, fails in every cell, or is in no
+//! cell what the plan says.
 
 use super::context::{Context, RunError};
 use super::{outcome, passes};
-use crate::prove;
+use crate::prove::{self, KnownCounters};
 use crate::run::process::Exit;
 use crate::run::schedule::Slot;
 use crate::support::exit::{ExitStatus, ShellCode};
@@ -22,6 +23,13 @@ pub(crate) enum PreflightError {
              correct the levels in the config, or the names in the program", list.join("\n"))]
     Rejected {
         /// Cell, variable and reason, one line each.
+        list: Vec<String>,
+    },
+    /// The config names counters that the program does not report.
+    #[error("the config names counters that the measured program does not report, so every run with them would be invalid:\n{}\n\
+             correct `proof` or `expect_zero` in the config, or what the program reports", list.join("\n"))]
+    UnknownCounters {
+        /// Counter and the nearest one that is reported, one line each.
         list: Vec<String>,
     },
     /// Every cell of the subject failed.
@@ -58,7 +66,9 @@ pub(crate) enum PreflightError {
 impl ExitStatus for PreflightError {
     fn exit(&self) -> ShellCode {
         match self {
-            PreflightError::Rejected { .. } | PreflightError::AllInvalid { .. } => ShellCode::WrongCall,
+            PreflightError::Rejected { .. }
+            | PreflightError::UnknownCounters { .. }
+            | PreflightError::AllInvalid { .. } => ShellCode::WrongCall,
             PreflightError::AllFailed { .. } | PreflightError::KeepsState { .. } => ShellCode::BadRuns,
             PreflightError::Run(error) => error.exit(),
         }
@@ -186,6 +196,8 @@ struct Round {
     codes: BTreeSet<Option<i32>>,
     /// Cells that refused a variable.
     rejected: Vec<String>,
+    /// Counters that the runs of the subject reported.
+    counters: KnownCounters,
     /// A run of the baseline that went well.
     ran_well: Option<Slot>,
 }
@@ -221,6 +233,9 @@ impl Round {
             }
             if cell.kind != CellKind::Peer {
                 round.subjects += 1;
+                if let Some(measured) = record.measured.as_ref().filter(|_| !has_failed(&record)) {
+                    round.counters.add(plan, cell, measured);
+                }
                 if has_failed(&record) {
                     round.failed.push(failure(cell, &record));
                     round.codes.insert(record.exit_code);
@@ -268,6 +283,10 @@ pub(crate) fn preflight(context: &Context<'_>) -> Result<Option<Preflight>, Pref
         }
         if !round.rejected.is_empty() {
             return Err(PreflightError::Rejected { list: round.rejected });
+        }
+        let unknown = round.counters.unknown();
+        if !unknown.is_empty() {
+            return Err(PreflightError::UnknownCounters { list: unknown });
         }
         match round.nothing_counts() {
             Some(error) => first_error = first_error.or(Some(error)),

@@ -46,8 +46,8 @@ pub(crate) struct Request {
     pub(crate) factors: Vec<String>,
     /// The only treatments, by name or id of a cell, if not all are run.
     pub(crate) cells: Vec<String>,
-    /// Run the quick form of the study, where it has one.
-    pub(crate) quick: bool,
+    /// The form of the study.
+    pub(crate) form: Form,
     /// Folder for the results; must be empty or new. Default: target/ablate/STUDY-TIME.
     pub(crate) out: Option<PathBuf>,
     /// Go on with the study in `out`.
@@ -70,7 +70,7 @@ impl Request {
     /// The study in `config`, with no option set.
     pub(crate) fn of(config: PathBuf) -> Request {
         let (workloads, blocks, out, seed) = (Vec::new(), None, None, None);
-        let (quick, resume) = (false, false);
+        let (form, resume) = (Form::Whole, false);
         let (until_halfwidth, budget, stop_if, watch) = (None, None, None, None);
         let (factors, cells) = (Vec::new(), Vec::new());
         Request {
@@ -79,7 +79,7 @@ impl Request {
             workloads,
             factors,
             cells,
-            quick,
+            form,
             out,
             resume,
             seed,
@@ -101,6 +101,17 @@ impl Request {
         let rule = Rule { width: self.until_halfwidth, budget: self.budget };
         (rule.width.is_some() || rule.budget.is_some()).then_some(rule)
     }
+}
+
+/// Which form of a study is run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// All of it.
+    Whole,
+    /// The short form under `[quick]`.
+    Quick,
+    /// The short form where the study has one, else all of it.
+    QuickIfAny,
 }
 
 /// Outcome of a study.
@@ -141,6 +152,16 @@ pub(crate) enum StudyError {
     /// A run.
     #[error(transparent)]
     Run(#[from] RunError),
+    /// The quick form was asked for, and there is none.
+    #[error(
+        "{} has no [quick] table, so it has no quick form; add one (configs/README.md shows it), or take a first look with \
+         `--blocks 2 --workload NAME`",
+        config.display()
+    )]
+    NoQuickForm {
+        /// The study.
+        config: PathBuf,
+    },
     /// The system refused a step of preparing the runner.
     #[error("cannot prepare the runner: {step}: {source}; allow it, or raise the limits of this shell")]
     Prepare {
@@ -160,6 +181,7 @@ impl ExitStatus for StudyError {
             StudyError::Benchmarks(error) => error.exit(),
             StudyError::Preflight(error) => error.exit(),
             StudyError::Run(error) => error.exit(),
+            StudyError::NoQuickForm { .. } => ShellCode::WrongCall,
             StudyError::Prepare { .. } => ShellCode::BadRuns,
         }
     }
@@ -171,10 +193,17 @@ impl ExitStatus for StudyError {
 /// [`StudyError`]; what was recorded before is kept.
 pub(crate) fn run(request: &Request, settings: &Settings) -> Result<Outcome, StudyError> {
     let mut study = config::load(&request.config)?;
-    let is_quick = request.quick && study.make_quick();
-    if request.quick && !is_quick {
-        note(&format!("{} has no [quick] table, so the whole study runs", request.config.display()));
-    }
+    let is_quick = request.form != Form::Whole && study.make_quick();
+    let form = match request.form {
+        _ if is_quick => Form::Quick,
+        Form::Quick => return Err(StudyError::NoQuickForm { config: request.config.clone() }),
+        Form::QuickIfAny => {
+            note(&format!("{} has no [quick] table, so the whole study runs", request.config.display()));
+            Form::Whole
+        }
+        Form::Whole => Form::Whole,
+    };
+    let request = &Request { form, ..request.clone() };
     setup("signal handlers", interrupt::install())?;
     let pinned = pinned::of(request.continued(), &study)?;
     benchmarks::complete(&mut study, settings.target_dir.as_deref(), &pinned)?;
@@ -432,7 +461,7 @@ fn manifest(study: &Study, design: &Design, built: Built, mut machine: Machine, 
 
 fn resume_command(request: &Request, dir: &Path) -> String {
     let mut command = format!("{PROGRAM} run {} --out {} --resume", quoted(&request.config), quoted(dir));
-    if request.quick {
+    if request.form == Form::Quick {
         command.push_str(" --quick");
     }
     for workload in &request.workloads {

@@ -91,7 +91,7 @@ pub(super) fn told(workload: &str, change: Change, margin: f64, left: &Left) -> 
     let change = if left.blocks < LAYOUTS_KNOWN { Change { of_layouts: 0.0, ..change } } else { change };
     let needed = blocks * change.times_for(margin / 2.0);
     if needed.is_infinite() {
-        let short = format!("± {half}; ± {shown} needs more layouts");
+        let short = format!("± {half}; ± {shown} needs more --layouts");
         let why = "because the code layouts of a build differ by more than that";
         let outlook = format!(
             "{seen}; a margin of {shown} needs more --layouts, {why}; with these {end} can decide a margin of \

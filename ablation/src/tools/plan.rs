@@ -122,8 +122,12 @@ pub(crate) fn describe(study: &Study, design: &Design, process: &ProcessTime, co
     let millis = process.time.as_secs_f64() * 1e3;
     let how = match &process.measured_in {
         Some(folder) => format!("{millis:.0} ms per process, as measured in {}", folder.display()),
-        None => format!("a guess of {millis:.0} ms per process, because no earlier run of this study was found"),
+        None => format!(
+            "a guess of {millis:.0} ms per process, because no earlier run of this study was found; waits and long \
+             workloads are not known yet"
+        ),
     };
+    let about = if process.measured_in.is_some() { "about" } else { "at least" };
     let builds = design.builds.iter().filter(|build| build.command.is_none()).count();
     let and = match (builds, process.of_build) {
         (0, _) => String::new(),
@@ -133,7 +137,7 @@ pub(crate) fn describe(study: &Study, design: &Design, process: &ProcessTime, co
             format!(", and {} in about {all}, less what is built already", counted(builds, "build"))
         }
     };
-    text.paragraph(&format!("time: about {time} ({how}){and}"));
+    text.paragraph(&format!("time: {about} {time} ({how}){and}"));
     text.out
 }
 
@@ -279,7 +283,7 @@ mod tests {
             let text = describe(&study, &design, &process_time("demo", Path::new("/no/such/folder")), columns);
             let widest = text.lines().filter(|line| !line.starts_with("time")).map(|line| line.chars().count()).max();
             assert!(widest <= Some(columns), "{widest:?} over {columns}:\n{text}");
-            assert!(text.contains("a guess of 60 ms"), "{text}");
+            assert!(text.contains("time: at least ") && text.contains("a guess of 60 ms"), "{text}");
             assert!(text.contains("no-red@feature") && text.contains("red absent"), "{text}");
         }
     }

@@ -11,7 +11,7 @@ pub(crate) struct Bench {
 }
 
 /// What differs between two plans of one study.
-pub(crate) const PLAN_DIFFERS: &[&str] = &["time: about "];
+pub(crate) const PLAN_DIFFERS: &[&str] = &["time: at least "];
 
 /// Two factors, in the environment arm only: four cells.
 pub(crate) const ENV_ONLY: &str = r#"

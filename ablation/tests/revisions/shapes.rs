@@ -219,3 +219,23 @@ fn a_run_that_hangs_ends_with_the_time_of_the_call() {
     assert!(said.code == 3 && said.stderr.contains("still running after 10 s"), "{said:#?}");
     assert!(started.elapsed().as_secs() < 300, "{said:#?}");
 }
+
+#[test]
+fn a_revision_that_does_not_exist_is_told_before_what_the_package_lacks() {
+    let repository = Repository::new();
+    repository.git(&["rm", "--quiet", "src/main.rs"]);
+    repository.write("src/lib.rs", "");
+    repository.write("member/Cargo.toml", &PACKAGE.replace("tool", "member"));
+    repository.write("member/src/main.rs", "fn main() {}");
+    repository.write("Cargo.toml", &format!("{PACKAGE}[workspace]\nmembers = [\"member\"]\n"));
+    repository.commit("a library, and a member with a program");
+    for range in ["nosuchrev", "HEAD..nosuchrev", "nosuchrev...HEAD"] {
+        let said = repository.ablate(&["diff", range]);
+        assert!(said.code == 2 && said.stderr.contains("there is no revision `nosuchrev`"), "{range}: {said:#?}");
+    }
+    let said = repository.ablate(&["bisect", "nosuchrev", "HEAD"]);
+    assert!(said.code == 2 && said.stderr.contains("there is no revision `nosuchrev`"), "{said:#?}");
+    let said = repository.ablate(&["diff"]);
+    let told = "neither benchmarks nor a binary; name another with --package (member)";
+    assert!(said.code == 2 && said.stderr.contains(told), "{said:#?}");
+}

@@ -168,7 +168,8 @@ impl Report {
             format!(
                 "{}{}, touch {}, lifetime {}, {}, seed {}",
                 self.scenario,
-                self.bytes.map_or_else(String::new, |bytes| format!(" of {bytes} bytes")),
+                self.bytes
+                    .map_or_else(String::new, |bytes| of_bytes(bytes, self.shape.and_then(|shape| shape.bytes_max))),
                 self.touch.map_or("its own", touch_name),
                 self.lifetime,
                 if self.cold { "cold" } else { "warm" },
@@ -178,15 +179,17 @@ impl Report {
         row(
             "operations",
             format!(
-                "{} ({} iterations), after {} of warm-up",
-                self.operations, self.iterations, self.warm_up_operations
+                "{} ({}), after {} of warm-up",
+                self.operations,
+                counted(self.iterations, "iteration"),
+                self.warm_up_operations
             ),
         );
         let latency = self.latency;
         let over = if self.latency_over == "operations" {
-            format!("{} operations", latency.samples)
+            counted(latency.samples, "operation")
         } else {
-            format!("{} batches of {}", latency.samples, self.batch_operations)
+            format!("{} of {}", counted_with(latency.samples, "batch", "batches"), self.batch_operations)
         };
         if latency.samples == 0 {
             row("ns/op", "nothing measured (--iterations 0)".to_owned());
@@ -223,6 +226,23 @@ impl Report {
     }
 }
 
+/// ` of 64 bytes`, or ` of 64 to 9437184 bytes` where objects have sizes of a range.
+fn of_bytes(bytes: u32, most: Option<u64>) -> String {
+    match most.filter(|most| *most > u64::from(bytes)) {
+        Some(most) => format!(" of {bytes} to {most} bytes"),
+        None => format!(" of {}", counted(bytes.into(), "byte")),
+    }
+}
+
+/// `1 iteration`, `2 iterations`.
+fn counted(number: u64, one: &str) -> String {
+    counted_with(number, one, &format!("{one}s"))
+}
+
+fn counted_with(number: u64, one: &str, several: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { several })
+}
+
 fn mebibytes(bytes: f64) -> String {
     format!("{:.1} MiB", bytes / 1048576.0)
 }
@@ -246,4 +266,20 @@ pub(crate) fn fit(rows: Builder, headed: bool) -> String {
     }
     table.with(Width::wrap(COLUMNS).keep_words(true).priority(Priority::max(true)));
     table.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_agree_with_their_nouns_and_ranges_have_both_ends() {
+        assert_eq!(
+            (counted(1, "iteration").as_str(), counted(0, "iteration").as_str()),
+            ("1 iteration", "0 iterations")
+        );
+        assert_eq!(counted_with(1, "batch", "batches"), "1 batch");
+        assert_eq!(of_bytes(64, Some(9 << 20)), " of 64 to 9437184 bytes");
+        assert_eq!((of_bytes(64, None).as_str(), of_bytes(64, Some(64)).as_str()), (" of 64 bytes", " of 64 bytes"));
+    }
 }

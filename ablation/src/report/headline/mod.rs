@@ -8,7 +8,7 @@ mod standing;
 
 use super::content::{has_factors, has_rows};
 use super::document::{Document, Table};
-use super::number::{MISSING, Unit, counted, interval, meaning, or_missing, percent, point};
+use super::number::{MISSING, Unit, counted, gap_claimed, interval, meaning, or_missing, point};
 use super::workload::top_three;
 use super::{memory, paths, peers, targets};
 use crate::analyse::{Analysis, Proof, Unjudged, Verdict, WorkloadAnalysis};
@@ -16,6 +16,7 @@ use crate::prove::ways;
 use crate::support::count::counted_verb;
 use crate::support::text::shortened;
 use ablate_format::{CellKind, MainResponse, Manifest};
+use ablate_stats::MIN_BLOCKS;
 use standing::{BELOW, Rank, Standing, baseline, standings};
 use std::path::Path;
 
@@ -205,10 +206,17 @@ fn claims_nothing(workload: &WorkloadAnalysis) -> bool {
 /// What each workload takes: the answer of a study that compares nothing.
 fn values(document: &mut Document, analysis: &Analysis) {
     let has_peers = analysis.workloads.iter().any(|w| w.cells.iter().any(|cell| cell.kind == CellKind::Peer));
-    document.text(match has_peers {
-        true => "No peer has a proven run, so nothing is compared. What each workload takes:",
-        false => "This study has no factors and no peers, so it compares nothing. What each workload takes:",
-    });
+    let ratios = || analysis.workloads.iter().flat_map(|w| &w.gaps).filter(|gap| gap.gap_ratio.is_some());
+    let why = if ratios().any(|gap| gap.compare) {
+        format!("Fewer than {MIN_BLOCKS} blocks: the ratios to the peers have no intervals.")
+    } else if ratios().next().is_some() {
+        "No peer with a proven run is a competitor: the ratios to the others are bounds.".to_owned()
+    } else if has_peers {
+        "No peer has a proven run, so nothing is compared.".to_owned()
+    } else {
+        "This study has no factors and no peers, so it compares nothing.".to_owned()
+    };
+    document.text(why + " What each workload takes:");
     let mut table = Table::new(["<workload", "value", "[95 %]", "blocks", "=of"]);
     for workload in &analysis.workloads {
         let value = workload.cells.iter().find(|cell| cell.kind == CellKind::Baseline);
@@ -243,12 +251,13 @@ fn lead(document: &mut Document, manifest: &Manifest, all: &[Standing], detail: 
     };
     let Some(answer) = first.answer(rank) else { return false };
     document.text(format!("{} {answer}.", first.title));
+    // What follows the answer is about the same claim; the claim of the other kind comes after it.
+    first.how_sure().into_iter().chain(first.removed_and_added()).for_each(|text| document.item(text));
     let others: Vec<&Standing> = all.iter().filter(|s| s.proof == Proof::Proven && s.is_claim()).collect();
     let opposite = others.iter().filter(|other| other.verdict != first.verdict);
     if let Some(other) = opposite.max_by(|a, b| a.size().total_cmp(&b.size())) {
         document.item(format!("{} in {}: the largest {}", other.short(), other.workload.name, other.noun()));
     }
-    first.how_sure().into_iter().chain(first.removed_and_added()).for_each(|text| document.item(text));
     let opposed = others.iter().filter(|other| !std::ptr::eq(**other, first)).filter_map(|other| other.opposed());
     if let Some(text) = listed(&opposed.collect::<Vec<_>>(), detail.named().min(2)) {
         document.item(format!("removed alone, the verdict is the opposite: {text}"));
@@ -378,7 +387,7 @@ fn table(manifest: &Manifest, workloads: &[&WorkloadAnalysis], rows: usize, firs
     if let Some(peer) = workloads.first().and_then(|workload| workload.gaps.first()).map(|gap| &gap.peer) {
         let gap = |workload: &&WorkloadAnalysis| {
             let gap = workload.gaps.iter().find(|gap| gap.peer == *peer).and_then(|gap| gap.gap_ratio);
-            or_missing(gap.map(|gap| gap.value), percent)
+            gap.map_or_else(|| MISSING.to_owned(), gap_claimed)
         };
         table.row(std::iter::once(format!("(against {peer})")).chain(workloads.iter().map(gap)));
     }

@@ -97,7 +97,10 @@ fn a_level_that_costs_more_than_the_baseline_s_is_named_with_what_it_adds() {
 fn an_inert_switch_is_unproven_and_not_none() {
     let mut study = Study::new(&["inert"], &["w"]);
     study.manifest.plan.factors[0].proof.clear();
-    let text = shown(&study, 12, |_, _, block| 100.0 + f64::from(block % 3));
+    let text = shown(&study, 12, |_, cell, block| {
+        let ns = if cell == "peer-fast" { 50.0 } else { 100.0 };
+        ns + f64::from(block % 3)
+    });
     assert!(!text.contains("none") && !text.contains("not detected") && !text.contains("largest difference"), "{text}");
     insta::assert_snapshot!(text);
 }
@@ -110,6 +113,32 @@ fn a_study_that_compares_nothing_says_what_its_workloads_take() {
         f64::from(block % 3) + if workload == "small" { 100.0 } else { 4_000.0 }
     });
     insta::assert_snapshot!(text);
+}
+
+#[test]
+fn why_no_peer_is_compared_is_said() {
+    let mut study = Study::new(&[], &["small", "large"]);
+    study.manifest.plan.cells.retain(|cell| matches!(cell.kind, CellKind::Baseline | CellKind::Peer));
+    let few = shown(&study, 2, |_, _, _| 100.0);
+    assert!(few.contains("Fewer than 6 blocks: the ratios to the peers have no intervals."), "{few}");
+    for id in ["peer-fast", "peer-slow"] {
+        study.cell(id).compare = false;
+    }
+    let bounds = shown(&study, 12, |_, _, _| 100.0);
+    assert!(bounds.contains("is a competitor") && !bounds.contains("Fewer than"), "{bounds}");
+}
+
+#[test]
+fn a_difference_to_a_peer_within_the_noise_is_none() {
+    let row = |fast: f64| {
+        let text = shown(&Study::new(&["cache"], &["w"]), 12, |_, cell, block| match cell {
+            "peer-fast" => fast + f64::from(block % 5) * 40.0,
+            _ => 100.0,
+        });
+        text.lines().find(|line| line.contains("(against fast)")).expect("is a row").to_owned()
+    };
+    assert!(row(40.0).ends_with(" not detected"), "{}", row(40.0));
+    assert!(row(2_000.0).ends_with('%'), "{}", row(2_000.0));
 }
 
 #[test]

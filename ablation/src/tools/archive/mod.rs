@@ -4,6 +4,7 @@
 //! `report.md`), and every process (`records.jsonl`) where these are few.
 
 mod redact;
+mod shortened;
 
 use crate::config::is_name;
 use crate::store::{self, BadLine, MANIFEST, RECORDS, REPORT, StoreError};
@@ -136,12 +137,21 @@ impl ExitStatus for ArchiveError {
     }
 }
 
-/// Copies a finished study to `to/STUDY`, in place of an earlier copy, and returns the text to print.
+/// Copies a finished study to `to/STUDY`, in place of an earlier copy, and returns the text to print. With `whole` a run
+/// that was shorter than its config is not copied.
 ///
 /// # Errors
 /// [`ArchiveError`]; files of an earlier copy may be replaced already.
-pub(crate) fn archive(dir: &Path, to: &Path) -> Result<String, ArchiveError> {
+pub(crate) fn archive(dir: &Path, to: &Path, whole: bool) -> Result<String, ArchiveError> {
     let (manifest, records, bad_lines) = store::read(dir)?;
+    if let Some(why) = shortened::shortened(&manifest).filter(|_| whole) {
+        return Ok(format!(
+            "not archived: {} has a part of the study {} alone ({why}), and {} is for whole runs\n",
+            dir.display(),
+            manifest.study,
+            to.display()
+        ));
+    }
     if store::is_in_use(dir) {
         return Err(ArchiveError::InUse { dir: dir.to_owned() });
     }
@@ -316,7 +326,7 @@ mod tests {
         let root = dir.path().canonicalize().expect("is there");
         std::fs::write(root.join("Cargo.lock"), "").expect("writes");
         let out = study(&root);
-        let said = archive(&out, &root.join("results")).expect("archives");
+        let said = archive(&out, &root.join("results"), false).expect("archives");
         for part in
             ["archived demo in ", "manifest.json (", "effects.json (17 bytes)", "records.jsonl (", "are relative"]
         {
@@ -351,7 +361,7 @@ mod tests {
         let mut large = std::fs::read(out.join(RECORDS)).expect("reads");
         large.resize(MAX_RECORDS as usize + 1, b'\n');
         std::fs::write(out.join(RECORDS), large).expect("writes");
-        let said = archive(&out, &dir.path().join("results")).expect("archives");
+        let said = archive(&out, &dir.path().join("results"), false).expect("archives");
         assert!(said.contains("records.jsonl left out: 4.0 MiB are more than 4.0 MiB"), "{said}");
         assert!(!kept.join(RECORDS).exists() && kept.join("README.md").is_file());
     }
@@ -362,14 +372,25 @@ mod tests {
         let out = study(dir.path());
         let to = dir.path().join("results");
         std::fs::remove_file(out.join("report.md")).expect("removes");
-        let error = archive(&out, &to).expect_err("no report");
+        let error = archive(&out, &to, false).expect_err("no report");
         assert!(error.exit() == ShellCode::WrongCall && error.to_string().contains("`cargo ablate report "), "{error}");
         let text = std::fs::read_to_string(out.join(RECORDS)).expect("reads");
         std::fs::write(out.join(RECORDS), text.lines().next().expect("a line").to_owned() + "\n").expect("writes");
-        let error = archive(&out, &to).expect_err("half of it").to_string();
+        let error = archive(&out, &to, false).expect_err("half of it").to_string();
         assert!(error.contains("1 of 2 planned runs") && error.contains("--resume"), "{error}");
-        assert_eq!(archive(dir.path(), &to).expect_err("no study").exit(), ShellCode::WrongCall);
+        assert_eq!(archive(dir.path(), &to, false).expect_err("no study").exit(), ShellCode::WrongCall);
         assert!(!to.exists());
+    }
+
+    #[test]
+    fn a_shortened_run_takes_no_place_that_is_for_whole_ones() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let (out, to) = (study(dir.path()), dir.path().join("results"));
+        replace(out.join(MANIFEST), "counting_repeats = 0", "blocks = 6\\ncounting_repeats = 0");
+        let said = archive(&out, &to, true).expect("is no error");
+        assert!(said.contains("not archived: ") && said.contains("(1 of 6 blocks)") && !to.exists(), "{said}");
+        archive(&out, &to, false).expect("archives");
+        assert!(to.is_dir());
     }
 
     /// A finished study after `spoil`, and an error with all `parts` that leaves it as it was.
@@ -379,7 +400,7 @@ mod tests {
         let out = study(dir.path());
         spoil(&out);
         let before = std::fs::read(out.join(MANIFEST)).expect("reads");
-        let error = archive(&out, &dir.path().join(to)).expect_err("refuses");
+        let error = archive(&out, &dir.path().join(to), false).expect_err("refuses");
         for part in parts {
             assert!(
                 error.exit() == ShellCode::WrongCall && error.to_string().contains(part),
@@ -405,7 +426,7 @@ mod tests {
         }
         std::fs::write(notes.join("report.md"), "mine").expect("writes");
         let refused = |part: &str| {
-            let error = archive(&out, &to).expect_err("refuses");
+            let error = archive(&out, &to, false).expect_err("refuses");
             assert!(error.exit() == ShellCode::WrongCall && error.to_string().contains(part), "{error}");
             assert_eq!(std::fs::read_to_string(notes.join("report.md")).expect("reads"), "mine");
         };
@@ -413,11 +434,11 @@ mod tests {
         refused("is a link");
         std::fs::remove_file(to.join("demo")).expect("removes the link");
         std::fs::rename(&notes, to.join("demo")).expect("moves");
-        let error = archive(&out, &to).expect_err("refuses").to_string();
+        let error = archive(&out, &to, false).expect_err("refuses").to_string();
         assert!(error.contains("holds no archived copy of this study"), "{error}");
         std::fs::remove_file(to.join("demo/report.md")).expect("removes");
-        archive(&out, &to).expect("an empty folder is taken");
-        archive(&out, &to).expect("and so is an earlier copy");
+        archive(&out, &to, false).expect("an empty folder is taken");
+        archive(&out, &to, false).expect("and so is an earlier copy");
     }
 
     #[test]
@@ -447,7 +468,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let out = dir.path().join("demo");
         std::fs::rename(study(dir.path()), &out).expect("renames");
-        let error = archive(&out, dir.path()).expect_err("is there already");
+        let error = archive(&out, dir.path(), false).expect_err("is there already");
         assert!(
             error.exit() == ShellCode::WrongCall && error.to_string().contains("choose another folder with --to"),
             "{error}"
@@ -462,7 +483,7 @@ mod tests {
         let mut records = std::fs::read(out.join(RECORDS)).expect("reads");
         records.extend(b"rubb\xff\n");
         std::fs::write(out.join(RECORDS), records).expect("writes");
-        let said = archive(&out, &dir.path().join("results")).expect("archives");
+        let said = archive(&out, &dir.path().join("results"), false).expect("archives");
         assert!(said.contains("that are not records: 1; the first is line 3: "), "{said}");
     }
 }

@@ -4,7 +4,7 @@
 //! between belongs to the nearer side. A step whose interval does not tell them apart goes on with twice the time. The
 //! confidence of all steps together is 95 %, because each has 1 − 0.05 / steps (Bonferroni).
 
-use super::chosen::resolved;
+use super::chosen::{exist, resolved};
 use super::compare;
 use super::comparison::Verdict;
 use super::error::DiffError;
@@ -82,6 +82,7 @@ pub(crate) fn bisect(request: &Request, good: &str, bad: &str, settings: &Settin
 }
 
 fn search(request: &Request, good: &str, bad: &str, settings: &Settings) -> Result<Found, DiffError> {
+    exist(request, &[good, bad])?;
     let study = subject::studies(request)?;
     let [study] = study.as_slice() else {
         let names: Vec<String> = study.iter().map(subject::name).collect();

@@ -58,6 +58,21 @@ fn short(commit: &str) -> &str {
     commit.get(..12).unwrap_or(commit)
 }
 
+/// Refuses names that are no revisions of the repository here, before anything else that may be wrong is looked for. A
+/// folder without a repository is refused where its sources are known, and so are the revisions of a config's sources,
+/// which may lie elsewhere.
+///
+/// # Errors
+/// As [`resolved()`].
+pub(super) fn exist(request: &Request, names: &[&str]) -> Result<(), DiffError> {
+    if request.config.is_some() || request.resume {
+        return Ok(());
+    }
+    let here = std::env::current_dir().map_err(DiffError::Nowhere)?;
+    let Ok(repository) = revisions::top(&here) else { return Ok(()) };
+    names.iter().filter(|name| **name != WORKTREE).try_for_each(|name| resolved(&repository, name).map(|_| ()))
+}
+
 /// The revision of a name.
 ///
 /// # Errors

@@ -146,12 +146,15 @@ pub(crate) enum DiffError {
     },
     /// The package has nothing that can be run.
     #[error(
-        "package `{package}` has neither benchmarks nor a binary; add a benchmark (criterion, divan), or write a study \
-         with a `command` and name it with --config"
+        "package `{package}` has neither benchmarks nor a binary; {}add a benchmark (criterion, divan), or write a study \
+         with a `command` and name it with --config",
+        named(others)
     )]
     NothingToRun {
         /// The package.
         package: String,
+        /// Packages of the workspace that have one.
+        others: Vec<String>,
     },
     /// A benchmark target whose harness is not known.
     #[error(
@@ -188,6 +191,11 @@ pub(crate) enum DiffError {
         /// What the system said.
         source: std::io::Error,
     },
+}
+
+/// The other packages that can be named, as the beginning of a way out.
+fn named(others: &[String]) -> String {
+    if others.is_empty() { String::new() } else { format!("name another with --package ({}), ", others.join(", ")) }
 }
 
 impl DiffError {

@@ -60,6 +60,10 @@ pub(crate) fn run(request: &Request, settings: &Settings) -> Result<End, DiffErr
 }
 
 fn compare_all(request: &Request, settings: &Settings) -> Result<End, DiffError> {
+    if let Some(given) = &request.revisions {
+        let sides = sides::named(given);
+        chosen::exist(request, &[&sides.base, &sides.head])?;
+    }
     let studies = subject::studies(request)?;
     let several = studies.len() > 1;
     let out = match (&request.out, studies.first()) {

@@ -23,16 +23,8 @@ const BRANCHES: [&str; 4] = ["origin/main", "origin/master", "main", "master"];
 /// # Errors
 /// [`DiffError::NothingCommitted`], [`DiffError::NoCommit`] where there is nothing to compare with, and those of git.
 pub(crate) fn sides(repository: &Path, given: Option<&str>) -> Result<Sides, DiffError> {
-    let or_head = |name: &str| if name.is_empty() { "HEAD".to_owned() } else { name.to_owned() };
     if let Some(given) = given {
-        // Three dots contain two.
-        if let Some((_, head)) = given.split_once("...") {
-            return Ok(Sides { base: given.to_owned(), head: or_head(head) });
-        }
-        return Ok(match given.split_once("..") {
-            Some((base, head)) => Sides { base: or_head(base), head: or_head(head) },
-            None => Sides { base: or_head(given), head: WORKTREE.to_owned() },
-        });
+        return Ok(named(given));
     }
     let commit = |name: &str| -> Result<Option<String>, DiffError> {
         Ok(revisions::resolve(repository, name)?.map(|revision| revision.commit))
@@ -52,6 +44,19 @@ pub(crate) fn sides(repository: &Path, given: Option<&str>) -> Result<Sides, Dif
     match commit("HEAD~1")? {
         Some(_) => Ok(Sides { base: "HEAD~1".to_owned(), head: "HEAD".to_owned() }),
         None => Err(DiffError::NoCommit),
+    }
+}
+
+/// The two revisions of `BASE..HEAD`, `BASE...HEAD` or `BASE`.
+pub(super) fn named(given: &str) -> Sides {
+    let or_head = |name: &str| if name.is_empty() { "HEAD".to_owned() } else { name.to_owned() };
+    // Three dots contain two.
+    if let Some((_, head)) = given.split_once("...") {
+        return Sides { base: given.to_owned(), head: or_head(head) };
+    }
+    match given.split_once("..") {
+        Some((base, head)) => Sides { base: or_head(base), head: or_head(head) },
+        None => Sides { base: or_head(given), head: WORKTREE.to_owned() },
     }
 }
 

@@ -39,7 +39,16 @@ pub(crate) fn studies(request: &Request) -> Result<Vec<Study>, DiffError> {
     let found = cargo::metadata(&manifest)?;
     let package = package(request, &found.packages, &here)?;
     let folder = package.manifest_path.parent().map_or(here.clone(), |folder| folder.to_owned().into());
-    let runs = runs(request, package)?;
+    let runs = runs(request, package).map_err(|error| match error {
+        DiffError::NothingToRun { package, .. } => {
+            let can_run = |package: &&Package| {
+                package.targets.iter().any(|target| target.is_bench()) || binaries(package).next().is_some()
+            };
+            let others = found.packages.iter().filter(can_run).map(|package| package.name.to_string()).collect();
+            DiffError::NothingToRun { package, others }
+        }
+        other => other,
+    })?;
     runs.iter().try_for_each(|run| of_run(request, run))?;
     runs.iter().map(|run| study(request, package, &folder, run)).collect()
 }
@@ -126,7 +135,7 @@ fn runs(request: &Request, package: &Package) -> Result<Vec<Run>, DiffError> {
     match (names.as_slice(), &package.default_run) {
         ([one], _) => Ok(vec![Run::Binary((*one).to_owned())]),
         (_, Some(default)) => Ok(vec![Run::Binary(default.clone())]),
-        ([], _) => Err(DiffError::NothingToRun { package: package.name.to_string() }),
+        ([], _) => Err(DiffError::NothingToRun { package: package.name.to_string(), others: Vec::new() }),
         _ => Err(DiffError::WhichBinary { names: names.join(", ") }),
     }
 }

@@ -3,6 +3,7 @@
 use super::contention_probe::on;
 use super::trial::Trial;
 use crate::measure::{Probed, Tool, Wrapper, watch};
+use crate::report::number::MISSING;
 use crate::run::Cpus;
 use crate::run::process::{self, Exit, Finished, Launch};
 use crate::support::files;
@@ -69,12 +70,12 @@ impl Costs {
                     let work = Trial { calls: 0, batches: SIMULATED_BATCHES };
                     let native = wall(cpus, &work, None)? - wall(cpus, &Trial::default(), None)?;
                     let simulated = wall(cpus, &work, Some(wrapper))? - wall(cpus, &Trial::default(), Some(wrapper))?;
-                    callgrind = (native > 0.0).then(|| simulated / native);
+                    callgrind = slowdown(native, simulated);
                 }
                 Tool::Strace => {
                     let work = Trial { calls: TRACED_CALLS, batches: 0 };
                     let traced = wall(cpus, &work, Some(wrapper))? - wall(cpus, &Trial::default(), Some(wrapper))?;
-                    strace = Some(traced / f64::from(TRACED_CALLS) - bare[0]);
+                    strace = Some(traced / f64::from(TRACED_CALLS) - bare[0]).filter(|added| *added > 0.0);
                 }
             }
         }
@@ -84,8 +85,8 @@ impl Costs {
     /// What an instrument costs, for people.
     pub(super) fn of(&self, status: &InstrumentStatus) -> Option<String> {
         Some(match status.origin.as_str() {
-            "simulated" => format!("{:.0} × as long", self.callgrind?),
-            "ptrace" => format!("{:.1} µs per call", self.strace? / 1e3),
+            "simulated" => self.callgrind.map_or_else(lost, |times| format!("{times:.0} × as long")),
+            "ptrace" => self.strace.map_or_else(lost, |added| format!("{:.1} µs per call", added / 1e3)),
             "kernel" => "0".to_owned(),
             _ => {
                 let [call, fault, opening] = *self.each.get(&status.name)?;
@@ -107,6 +108,17 @@ impl Costs {
             self.bare[0], self.kept_call, self.all[0], self.bare[1], self.all[1]
         )
     }
+}
+
+/// How many times as long simulated work takes. `None` where the start of a process varied by more than the work takes, so
+/// that one of the differences says nothing.
+fn slowdown(native: f64, simulated: f64) -> Option<f64> {
+    (native > 0.0 && simulated > native).then(|| simulated / native)
+}
+
+/// What stands for the cost of an instrument that is there and was not told.
+fn lost() -> String {
+    format!("{MISSING}: process starts vary by more, so call this again")
 }
 
 /// A cost for people: below what the clock can distinguish from 0, it is an upper limit.
@@ -282,6 +294,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_slowdown_that_process_starts_hide_is_none() {
+        assert_eq!(slowdown(1e6, 5e7), Some(50.0));
+        for (native, simulated) in [(1e6, -16e6), (0.0, 5e7), (-1.0, 5e7), (1e6, 0.9e6)] {
+            assert_eq!(slowdown(native, simulated), None, "{native} {simulated}");
+        }
+    }
+
+    #[test]
     fn costs_are_in_the_unit_of_what_they_slow() {
         let costs = Costs {
             bare: [100.0, 900.0],
@@ -304,7 +324,7 @@ mod tests {
         assert_eq!(nanoseconds(-3.0, "call"), "< 5 ns per call");
         assert_eq!(of("software", "every page fault").as_deref(), Some("70 ns per fault"));
         assert_eq!(of("software", "every switch to and from the process").as_deref(), Some("9 µs per process"));
-        assert_eq!((of("simulated", "").as_deref(), of("ptrace", "")), (Some("49 × as long"), None));
+        assert_eq!((of("simulated", "").as_deref(), of("ptrace", "")), (Some("49 × as long"), Some(lost())));
         assert!(costs.together().contains("100 ns") && costs.together().contains("1200 ns"));
     }
 

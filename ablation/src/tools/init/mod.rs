@@ -270,7 +270,11 @@ fn manifest_of(given: &str, here: &Path) -> Result<PathBuf, InitError> {
     }
     let hint = "give the folder of a package, CRATE@VERSION (`cargo info CRATE` tells the version), a folder with a Makefile, \
          CMakeLists.txt or meson.build, a source file of C or C++, or `-- PROGRAM ARGS`";
-    Err(InitError::Call(format!("there is no package at {}; {hint}", manifest.display())))
+    let what = match path.exists() {
+        true => format!("there is no package at {}", manifest.display()),
+        false => format!("there is no file or folder {given}"),
+    };
+    Err(InitError::Call(format!("{what}; {hint}")))
 }
 
 /// The package of a manifest. In a workspace without one, the only package that has a binary.
