@@ -6,15 +6,13 @@
 //! per length. Everything
 //! here may be interrupted at any instruction and called again: no step waits for another.
 //!
-//! Objects of the other stations that such callers free are put on one more stack; the next free that passes the gate
-//! takes them from there.
+//! Objects of the other stations that such callers free wait in [`super::deferred_frees`].
 //!
 //! A block of an OS page or more gives its memory back to the OS when it is freed.
 
 use super::treiber_stack::TreiberStack;
 use crate::os::{self, OS_PAGE};
-use crate::sync::cell::UnsafeCell;
-use crate::sync::{atomic, global};
+use crate::sync::global;
 use core::ptr;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
@@ -38,10 +36,6 @@ static LIVE_BYTES: AtomicUsize = AtomicUsize::new(0);
 global! {
     /// Free blocks by length.
     static FREE: [FreeBlocks; (LOG_MAX - LOG_MIN + 1) as usize] = each FreeBlocks::new();
-}
-global! {
-    /// Objects of other stations that wait for a free that may take locks. Popped all at once.
-    static DEFERRED: atomic::AtomicUsize = atomic::AtomicUsize::new(0);
 }
 
 /// Free blocks of one length.
@@ -124,40 +118,6 @@ pub(super) unsafe fn free(object: *mut u8) -> bool {
     // SAFETY: as above.
     unsafe { free_blocks(log as u32).push(block) };
     true
-}
-
-/// Keeps an object of another station for a caller that may free it.
-///
-/// # Safety
-/// - the object is live, has 16 bytes at least, and the caller gives it up.
-pub(super) unsafe fn defer(object: *mut u8) {
-    // SAFETY: a word of the object's, which is ours alone.
-    let link = unsafe { &*object.cast::<UnsafeCell<usize>>() };
-    let mut first = DEFERRED.load(Ordering::Relaxed);
-    loop {
-        // SAFETY: as above.
-        unsafe { *link.get() = first };
-        // Release: pairs with the acquire in `take_deferred`.
-        match DEFERRED.compare_exchange_weak(first, object.expose_provenance(), Ordering::Release, Ordering::Relaxed) {
-            Ok(_) => return,
-            Err(newer) => first = newer,
-        }
-    }
-}
-
-/// Calls `free` with every object that was deferred so far.
-pub(super) fn take_deferred(mut free: impl FnMut(*mut u8)) {
-    if DEFERRED.load(Ordering::Relaxed) == 0 {
-        return;
-    }
-    // Acquire: pairs with the release in `defer`.
-    let mut next = DEFERRED.swap(0, Ordering::Acquire);
-    while next != 0 {
-        let object: *mut u8 = ptr::with_exposed_provenance_mut(next);
-        // SAFETY: `defer` wrote the link, and no other thread has the objects.
-        next = unsafe { *(*object.cast::<UnsafeCell<usize>>()).get() };
-        free(object);
-    }
 }
 
 /// The header of a live object, and its block's length.
@@ -321,91 +281,5 @@ mod tests {
                 });
             }
         });
-    }
-
-    #[test]
-    fn deferred_objects_come_back_once() {
-        let mut objects = [[0_usize; 2]; 5];
-        let mut addresses: std::vec::Vec<*mut u8> =
-            objects.iter_mut().map(|object| (&raw mut *object).cast()).collect();
-        for &object in &addresses {
-            // SAFETY: two words that are ours.
-            unsafe { defer(object) };
-        }
-        let mut found = std::vec::Vec::new();
-        take_deferred(|object| found.push(object));
-        addresses.reverse();
-        assert_eq!(found, addresses);
-        take_deferred(|_| panic!("they came"));
-    }
-}
-
-#[cfg(all(test, loom))]
-mod models {
-    use super::*;
-    use crate::model::{Loss, check, fails};
-    use loom::sync::Arc;
-    use loom::thread;
-    use std::boxed::Box;
-    use std::vec::Vec;
-
-    /// An object that waits: its link, and what its user wrote last.
-    #[repr(C)]
-    struct Object {
-        link: UnsafeCell<usize>,
-        number: UnsafeCell<usize>,
-    }
-
-    /// Two threads defer an object each, while two take what was deferred.
-    fn defer_and_take() {
-        let objects: &'static [Object; 2] =
-            Box::leak(Box::new([7, 7].map(|n| Object { link: UnsafeCell::new(n), number: UnsafeCell::new(n) })));
-        let found: Arc<[UnsafeCell<usize>; 2]> = Arc::new([0, 0].map(UnsafeCell::new));
-        let take = |found: &[UnsafeCell<usize>; 2]| {
-            take_deferred(|address| {
-                let is_it = |object: &Object| core::ptr::addr_eq(object, address);
-                let place = objects.iter().position(is_it).expect("an object that was deferred");
-                // SAFETY: the checker panics if another thread uses the object, or took it as well.
-                unsafe {
-                    assert_eq!(*objects[place].number.get(), place);
-                    *found[place].get() += 1;
-                }
-            });
-        };
-        let others: Vec<_> = (0..2)
-            .map(|n: usize| {
-                let found = found.clone();
-                thread::spawn(move || {
-                    // SAFETY: the object is this thread's, which then gives it up.
-                    unsafe {
-                        *objects[n].number.get() = n;
-                        defer((&raw const objects[n]).cast_mut().cast());
-                    }
-                    if n == 0 {
-                        take(&found);
-                    }
-                })
-            })
-            .collect();
-        take(&found);
-        others.into_iter().for_each(|other| other.join().expect("no panic"));
-        take(&found);
-        // SAFETY: all other threads have ended.
-        found.iter().for_each(|count| assert_eq!(unsafe { count.read() }, 1, "an object came back not once"));
-    }
-
-    #[test]
-    fn loom_deferred_objects_come_back_once() {
-        check(defer_and_take);
-    }
-
-    #[test]
-    fn loom_deferred_objects_need_their_acquire() {
-        assert!(fails(Loss::Acquire, defer_and_take));
-    }
-
-    #[test]
-    fn loom_deferred_objects_need_their_release() {
-        assert!(fails(Loss::Release, defer_and_take));
     }
 }

@@ -14,7 +14,7 @@ use super::free::free;
 use super::inspect::{Lengths, lengths};
 use super::stations::{NO_STRATEGY, placement};
 use super::thread::Access;
-use super::{bypass, hardening, large_mappings, mapping_pool, release, thread};
+use super::{bypass, deferred_frees, hardening, large_mappings, mapping_pool, release, thread};
 use crate::class::{BLOCK, CLASS_BYTES_MAX, SMALL_BYTES_MAX, SlotListOffset};
 use crate::config::{ActiveConfig, active};
 use crate::factor::original::header;
@@ -343,9 +343,9 @@ unsafe fn free_past_cache(active: ActiveConfig, user: *mut u8) {
                 let is_due = release::give_back(active, counters, class, &[user]);
                 super::purge::request_if(is_due, active, counters);
             });
-            if freed.is_none() {
-                // SAFETY: the object is given up.
-                unsafe { bypass::defer(user) };
+            // SAFETY: the object is given up.
+            if freed.is_none() && !unsafe { deferred_frees::defer(user) } {
+                fatal::abort_with(Fault::DoubleFree, Call::Realloc);
             }
         }
         // SAFETY: passed on.
