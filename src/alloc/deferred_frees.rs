@@ -100,7 +100,7 @@ fn push(object: usize) {
     }
 }
 
-/// Whether an object is in the stack. Nobody else finds what is in it meanwhile.
+/// Whether an object is in the stack. No other thread finds what is in it meanwhile.
 #[cold]
 #[inline(never)]
 fn is_in_stack(object: usize) -> bool {
