@@ -96,7 +96,7 @@ impl Census {
             free_block_bytes: 0,
             dirty_block_bytes: 0,
             reserve_bytes: 0,
-            resident_bytes: (allocator::resident_bytes() + os::resident_bytes(bypass.start, bypass.bytes)) as u64,
+            resident_bytes: (allocator::resident_bytes() + bypass.resident_bytes()) as u64,
         };
         census.count_caches();
         let segments = census.count_range() + census.count_page_map();

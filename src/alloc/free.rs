@@ -89,12 +89,16 @@ unsafe fn free_slow(user: *mut u8) {
         if !unsafe { bypass::free(user) } {
             fatal::abort_with(Fault::DoubleFree, Call::Free);
         }
+        if bypass::is_due() {
+            _ = thread::inside(|access| purge::give_bypass(active(), access.counts().0));
+        }
         return;
     }
     let freed = thread::inside(|access| {
         // Those first: a second free of one of them finds it free.
         deferred_frees::take_all(|object| free_found(access, object));
         free_found(access, user);
+        purge::request_if(bypass::is_due(), active(), access.counts().0);
     });
     if freed.is_none() {
         // SAFETY: the object is verified, and no caller may look for it under a lock.

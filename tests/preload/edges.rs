@@ -237,3 +237,22 @@ fn objects_of_a_fork_s_handlers_change_their_size() {
         }
     }
 }
+
+/// What the bypass served goes back to the OS as all other memory does.
+#[test]
+fn memory_of_a_fork_s_handlers_goes_back() {
+    let path = compile("in_fork");
+    for (task, variables) in [
+        ("many", vec![]),
+        ("many-by-request", vec![]),
+        ("many-by-request", vec![("HAKMEM_PURGE", "immediate")]),
+        ("many", vec![("HAKMEM_MODE", "hardened")]),
+    ] {
+        for bytes in ["40", "300", "1000"] {
+            let mut command = program(&path);
+            command.args([task, bytes]).envs(variables.iter().copied()).env("LD_PRELOAD", &*ALL_FACTORS);
+            let stdout = run(&mut command);
+            assert!(stdout.ends_with(" checks, 0 failures\n"), "{task} {bytes} {variables:?}: {stdout}");
+        }
+    }
+}

@@ -23,8 +23,43 @@ static void resize(char **object, size_t held)
     }
 }
 
+enum { MANY = 200000 };
+static void *many[MANY];
+
+static long resident_bytes(void)
+{
+    long all = 0, resident = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    CHECK(file && fscanf(file, "%ld %ld", &all, &resident) == 2);
+    fclose(file);
+    return resident * sysconf(_SC_PAGESIZE);
+}
+
+/* Memory of the bypass goes back when it is free: by itself, or at the program's request. */
+static void give_many_back(int by_request)
+{
+    long most = resident_bytes(), held = (long)(MANY * bytes);
+    CHECK(most > held, "%ld", most);
+    for (int i = 0; i < MANY; i++)
+        give(many[i]);
+    if (by_request)
+        malloc_trim(0);
+    else
+        /* Right after a fork the purge's thread is not started but by a later free. */
+        while (most - resident_bytes() < held) {
+            usleep(100000);
+            give(take(5 << 20));
+        }
+    CHECK(most - resident_bytes() >= held, "%ld of %ld", resident_bytes(), most);
+}
+
 static void prepare(void)
 {
+    if (strncmp(task, "many", 4) == 0) {
+        for (int i = 0; i < MANY; i++)
+            memset(many[i] = take(bytes), 5, bytes);
+        return;
+    }
     if (strcmp(task, "resize") == 0) {
         for (int i = 0; i < 20; i++) {
             during = take(bytes);
@@ -69,6 +104,8 @@ int main(int count, char **arguments)
     }
     if (strcmp(task, "later") == 0)
         give(before);
+    if (strncmp(task, "many", 4) == 0 && child != 0)
+        give_many_back(strcmp(task, "many-by-request") == 0);
     if (strcmp(task, "resize") == 0) {
         /* As ordinary objects, which they become when they move. */
         size_t held = bytes + 7 * 8;
