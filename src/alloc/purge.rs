@@ -137,10 +137,10 @@ fn start(counters: &factor::Counters) {
 
 /// The function of the purge's thread.
 extern "C" fn run() {
-    // What the thread has from its caller: the first thread may have changed since then.
-    let privileges = os::own_privileges();
-    os::settle_thread();
-    let may_stay = || os::first_threads_privileges() == privileges;
+    // What the thread had from its caller: the first thread may have changed since then. A thread that had no privileges
+    // has none that the process could give up.
+    let had = os::settle_thread();
+    let may_stay = || had.is_none_or(|had| os::first_threads_privileges() == had);
     let work = || {
         let waits = work(true);
         fatal::abort_if_noted();

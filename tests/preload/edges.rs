@@ -256,3 +256,48 @@ fn memory_of_a_fork_s_handlers_goes_back() {
         }
     }
 }
+
+/// The system calls that docs/tuning.md says a setting avoids; a filter ends the process for one of them.
+#[test]
+fn a_filter_of_system_calls_may_know_few() {
+    let path = compile("filter");
+    let thread = ["clone", "rt_sigprocmask", "mprotect", "prctl", "futex", "membarrier"];
+    let settings: [(&[_], &[_]); 6] = [
+        (
+            &[],
+            &[
+                "capget",
+                "capset",
+                "chdir",
+                "getpid",
+                "prlimit64",
+                "sched_getaffinity",
+                "sched_setaffinity",
+                "sched_yield",
+            ],
+        ),
+        (&[("HAKMEM_PURGE", "immediate")], &thread),
+        (&[("HAKMEM_THP", "on")], &["mincore", "process_vm_readv"]),
+        (&[("HAKMEM_THP", "off")], &["mincore", "process_vm_readv"]),
+        (&[("HAKMEM_PURGE", "never")], &["clock_gettime"]),
+        (&[("HAKMEM_PURGE", "never"), ("HAKMEM_THP", "off")], &["madvise"]),
+    ];
+    let docs =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/tuning.md")).expect("it is there");
+    let serves = &|variables: &[(&str, &str)], call: &str| {
+        let mut command = program(&path);
+        let output = finish(command.arg(call).envs(variables.iter().copied()).env("LD_PRELOAD", &*ALL_FACTORS));
+        let (stdout, stderr) = texts(&output);
+        assert!(output.status.success(), "{call} {variables:?}: {} {stdout}{stderr}", output.status);
+        println!("{call} {variables:?}: {stdout}");
+    };
+    // Each sleeps most of the time.
+    std::thread::scope(|scope| {
+        for (variables, calls) in settings {
+            for &call in calls {
+                assert!(docs.contains(&format!("`{call}`")), "docs/tuning.md does not name {call}");
+                scope.spawn(move || serves(variables, call));
+            }
+        }
+    });
+}

@@ -61,7 +61,7 @@ static void prepare(void)
         return;
     }
     if (strcmp(task, "resize") == 0) {
-        for (int i = 0; i < 20; i++) {
+        for (int i = 0; i < 3; i++) {
             during = take(bytes);
             memset(during, 5, bytes);
             resize(&during, bytes);
