@@ -88,7 +88,7 @@ pub(crate) use stacks::pop_of_table;
 pub(crate) use stacks::{pop, push, use_registrations};
 #[allow(unused_imports, reason = "only the C interface uses it")]
 pub(crate) use start::set_limit;
-pub(crate) use start::address_limit;
+pub(crate) use start::{address_limit, known_limit};
 pub(crate) use thread::{
     alarm, first_threads_privileges, forget_thread, settle_thread, sleep_ms, thread_is_lost, thread_is_own,
     wait_for_thread_end, wake_thread, yield_now,
@@ -441,7 +441,13 @@ pub(crate) fn restart_sequences() -> bool {
 
 /// Whether the process may have only so many addresses, or so much private memory.
 pub(crate) fn is_limited() -> bool {
-    start::known_limit() < usize::MAX
+    known_limit() < usize::MAX
+}
+
+/// Whether so much is mapped already that addresses are to be saved for what the process may have: an eighth of it.
+pub(crate) fn is_crowded() -> bool {
+    let limit = known_limit();
+    limit < usize::MAX && MAPPED.load(Ordering::Relaxed) >= limit / 8
 }
 
 /// Page faults of the process so far that needed no I/O.

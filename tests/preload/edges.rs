@@ -158,6 +158,15 @@ fn limits_on_addresses_are_lived_with() {
     }
 }
 
+/// Segments of 4 MiB hold one object of 2.1 MB, or 31 of 100 KB: where addresses are scarce, they are not used for those.
+#[test]
+fn scarce_addresses_are_used_densely() {
+    let path = compile_with("limits", "limits.c", &["-fno-builtin"]);
+    for bytes in ["70000", "100000", "300000", "700000", "1100000", "2200000", "3000000", "5000000"] {
+        passes(&path, &["dense", "600", bytes]);
+    }
+}
+
 /// A user may lock memory within the limit: addresses that are not used do not count.
 #[test]
 fn a_user_may_lock_the_memory_of_a_small_program() {
