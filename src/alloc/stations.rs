@@ -72,6 +72,10 @@ fn pooled(
     request: &Request,
     strategy: Option<Strategy>,
 ) -> Option<Memory> {
+    if os::is_crowded() && active.purge().is_some() {
+        // What is freed goes back by the purge's thread, which could not start then.
+        os::prepare_thread();
+    }
     let evict = |oldest| _ = release::give_mapping(active, counters, oldest);
     let (mapping, zeroed) = mapping_pool::take(counters, placement(active), request, release::keep(active), evict)?;
     mapping.strategy.set(index_of(strategy));

@@ -42,7 +42,7 @@ mod loader;
 mod start;
 mod thread;
 
-pub(crate) use abort::abort;
+pub(crate) use abort::{abort, write_stderr};
 pub(crate) use futex::{wait, wait_ms, wake, wake_all};
 #[cfg(not(loom))]
 #[allow(unused_imports, reason = "the C interface does not use it")]
@@ -88,7 +88,7 @@ pub(crate) use stacks::pop_of_table;
 pub(crate) use stacks::{pop, push, use_registrations};
 #[allow(unused_imports, reason = "only the C interface uses it")]
 pub(crate) use start::set_limit;
-pub(crate) use start::{address_limit, known_limit};
+pub(crate) use start::{address_limit, is_limited, known_limit};
 pub(crate) use thread::{
     alarm, first_threads_privileges, forget_thread, settle_thread, sleep_ms, thread_is_lost, thread_is_own,
     wait_for_thread_end, wake_thread, yield_now,
@@ -439,11 +439,6 @@ pub(crate) fn restart_sequences() -> bool {
     })
 }
 
-/// Whether the process may have only so many addresses, or so much private memory.
-pub(crate) fn is_limited() -> bool {
-    known_limit() < usize::MAX
-}
-
 /// Whether so much is mapped already that addresses are to be saved for what the process may have: an eighth of it.
 pub(crate) fn is_crowded() -> bool {
     let limit = known_limit();
@@ -465,24 +460,25 @@ pub(crate) fn minor_faults() -> u64 {
 /// - calls do not overlap, and `work` of an earlier call has returned or is about to.
 /// - `work` touches no thread-local storage and does not unwind.
 pub(crate) unsafe fn spawn(work: extern "C" fn()) -> bool {
-    // Not counted as mapped: no request leads to it.
-    let map_guarded = |bytes: usize| {
-        let guard = kernel_page();
-        let base = map_flags(guard + bytes, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS);
-        // SAFETY: the first page of a new mapping.
-        let result = unsafe { arch::syscall6(arch::SYS_MPROTECT, base.addr(), guard, PROT_NONE, 0, 0, 0) };
-        if base.is_null() || failed(result) { ptr::null_mut() } else { base.wrapping_add(guard) }
-    };
     // SAFETY: passed on; the mapping stays.
     unsafe { thread::spawn(work, map_guarded) }
 }
 
-/// Writes to standard error, once. A failure is ignored.
-pub(crate) fn write_stderr(text: &[u8]) {
-    // SAFETY: the kernel reads `text.len()` bytes of a live slice.
-    unsafe {
-        arch::syscall6(arch::SYS_WRITE, 2, text.as_ptr().addr(), text.len(), 0, 0, 0);
+/// Maps the stack of the allocator's own thread, so that the thread can start when no addresses are left.
+pub(crate) fn prepare_thread() {
+    thread::prepare(map_guarded);
+}
+
+/// Maps bytes behind a page without access, or returns null. Not counted as mapped: no request leads to it.
+fn map_guarded(bytes: usize) -> *mut u8 {
+    let guard = kernel_page();
+    let base = map_flags(guard + bytes, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS);
+    if base.is_null() {
+        return base;
     }
+    // SAFETY: the first page of a new mapping.
+    let result = unsafe { arch::syscall6(arch::SYS_MPROTECT, base.addr(), guard, PROT_NONE, 0, 0, 0) };
+    if failed(result) { ptr::null_mut() } else { base.wrapping_add(guard) }
 }
 
 /// Monotonic time in nanoseconds. Not by the C library's function, which programs and their tools put their own in the

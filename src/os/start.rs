@@ -80,6 +80,11 @@ pub(crate) fn known_limit() -> usize {
     }
 }
 
+/// Whether the process may have only so many addresses, or so much private memory.
+pub(crate) fn is_limited() -> bool {
+    known_limit() < usize::MAX
+}
+
 /// Lets the kernel be asked for the limits again: they were set, or memory was refused.
 pub(super) fn forget_limits() {
     LIMIT.store(0, Ordering::Relaxed);

@@ -67,9 +67,16 @@ fn make_control(map: impl FnOnce(usize) -> *mut u8) -> Option<&'static Control> 
     let control = stack.wrapping_add(STACK_BYTES).cast::<Control>();
     // SAFETY: the mapping is new, and zeroes are a record.
     unsafe { (*control).process.store(process(), Ordering::Relaxed) };
-    // Release: pairs with the acquire in `control`.
-    CONTROL.store(control, Ordering::Release);
+    // Release: pairs with the acquire in `control`. Where two threads come here at once, one stack is never used.
+    _ = CONTROL.compare_exchange(ptr::null_mut(), control, Ordering::Release, Ordering::Relaxed);
     self::control()
+}
+
+/// Makes the stack, if there is none yet; `map` is as for [`spawn`].
+pub(super) fn prepare(map: impl FnOnce(usize) -> *mut u8) {
+    if control().is_none() {
+        make_control(map);
+    }
 }
 
 /// Starts the thread, which runs `work` once. Returns `false` when the kernel refuses. Its thread-local storage is the
