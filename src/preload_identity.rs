@@ -3,11 +3,14 @@
 //! The kernel refuses some of them to a process with several threads (`unshare`, `setns`), and the C library makes the
 //! others in the threads that it knows. So the purge's thread ends first, and is started again afterwards, if something
 //! waits: it then is what the caller has become.
+//!
+//! The calls that limit a process are here too: where addresses are limited, the allocator gives them back to the kernel,
+//! and it does not ask for the limits again by itself.
 
 use crate::alloc::purge;
 use crate::os;
 use core::ffi::{CStr, c_int};
-use core::mem;
+use core::{mem, ptr};
 
 /// Declares functions that stop the purge and call the function of their name that comes after this library.
 macro_rules! without_the_purge {
@@ -48,6 +51,48 @@ without_the_purge! {
     setresuid(user: libc::uid_t, effective: libc::uid_t, saved: libc::uid_t) called c"setresuid";
     setresgid(group: libc::gid_t, effective: libc::gid_t, saved: libc::gid_t) called c"setresgid";
     setgroups(count: usize, groups: *const libc::gid_t) called c"setgroups";
+}
+
+/// Declares functions that set a limit of the calling process. By a system call: programs call them between `fork` and
+/// `exec`, where a search for the next function may wait for ever.
+macro_rules! set_limit {
+    ($($name:ident)+) => {$(
+        /// Sets a limit, and lets the allocator know.
+        ///
+        /// # Safety
+        /// - as of the C library's function.
+        #[unsafe(no_mangle)]
+        unsafe extern "C" fn $name(resource: c_int, new: *const u64) -> c_int {
+            // SAFETY: passed on: a limit is two words.
+            result(unsafe { os::set_limit(0, resource, new, ptr::null_mut()) })
+        }
+    )+};
+}
+
+/// As [`set_limit`], for any process.
+macro_rules! exchange_limit {
+    ($($name:ident)+) => {$(
+        /// Sets a limit, reads the old one, and lets the allocator know.
+        ///
+        /// # Safety
+        /// - as of the C library's function.
+        #[unsafe(no_mangle)]
+        unsafe extern "C" fn $name(process: libc::pid_t, resource: c_int, new: *const u64, old: *mut u64) -> c_int {
+            // SAFETY: passed on.
+            result(unsafe { os::set_limit(process, resource, new, old) })
+        }
+    )+};
+}
+
+set_limit!(setrlimit setrlimit64);
+exchange_limit!(prlimit prlimit64);
+
+/// What a function of the C library returns; sets `errno`.
+fn result(done: Result<(), i32>) -> c_int {
+    let Err(error) = done else { return 0 };
+    // SAFETY: the calling thread's own word.
+    unsafe { *libc::__errno_location() = error };
+    -1
 }
 
 /// The function of this name in the libraries that come after this one. `None` and `ENOSYS` if there is none.

@@ -260,7 +260,7 @@ impl Growth {
     ) -> Option<usize> {
         let first = match known {
             0 if kind == Kind::Small => FIRST_BLOCKS * BLOCK,
-            _ => known.clamp(SEGMENT, COMMIT_MAX).min(most),
+            _ => known.clamp(SEGMENT, commit_max()).min(most),
         };
         // One segment of a kind may be memory in part.
         let last = if self.partial[kind as usize].is_none() { LEAST_BLOCKS[kind as usize] * BLOCK } else { SEGMENT };
@@ -290,4 +290,9 @@ impl Growth {
         self.chunk = base.wrapping_add(SEGMENT);
         Some(base)
     }
+}
+
+/// Most bytes that become memory in one step: under a limit a small part of it, whole segments.
+fn commit_max() -> usize {
+    (os::known_limit() / 64).clamp(SEGMENT, COMMIT_MAX) / SEGMENT * SEGMENT
 }

@@ -6,15 +6,19 @@
 //! per length. Everything
 //! here may be interrupted at any instruction and called again: no step waits for another.
 //!
-//! Objects of the other stations that such callers free are put on one more stack; the next free that passes the gate
-//! takes them from there.
+//! Objects of the other stations that such callers free wait in [`super::deferred_frees`].
 //!
-//! A block of an OS page or more gives its memory back to the OS when it is freed.
+//! | blocks | made of | where the link of a free one lies | when the memory goes back to the OS |
+//! |---|---|---|---|
+//! | shorter than a chunk | a chunk, cut | in the block | beyond the first OS page when it is freed; with its chunk |
+//! | of a chunk, 64 KiB, and more | the range | in the chunk's record | when it is freed |
+//!
+//! The purge looks for chunks of which all blocks are free ([`gather_chunks`]). They lose their length, and their memory,
+//! and may be cut for any other length then. A request that comes meanwhile finds fewer free blocks, and takes a new chunk.
 
 use super::treiber_stack::TreiberStack;
 use crate::os::{self, OS_PAGE};
-use crate::sync::cell::UnsafeCell;
-use crate::sync::{atomic, global};
+use crate::sync::global;
 use core::ptr;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
@@ -24,8 +28,11 @@ const RANGE_LOGS: [usize; 4] = [36, 32, 28, 24];
 const LOG_MIN: u32 = 5;
 /// The longest block.
 const LOG_MAX: u32 = 36;
-/// Blocks shorter than this are made so many bytes at a time.
-const CHUNK: usize = 64 << 10;
+/// Bytes of a chunk: what the range is counted in. Shorter blocks are made so many bytes at a time.
+const CHUNK: usize = 1 << CHUNK_LOG;
+const CHUNK_LOG: u32 = 16;
+/// Bytes of freed blocks that are worth a look for chunks that are free as a whole.
+const DUE_BYTES: usize = 1 << 20;
 
 /// The first address of the range, and in its low bits the length's power of two; 0 until it is reserved.
 static RANGE: AtomicUsize = AtomicUsize::new(0);
@@ -35,17 +42,45 @@ static USED: AtomicUsize = AtomicUsize::new(0);
 static SERVED: AtomicUsize = AtomicUsize::new(0);
 static FREED: AtomicUsize = AtomicUsize::new(0);
 static LIVE_BYTES: AtomicUsize = AtomicUsize::new(0);
+/// Bytes of blocks shorter than a chunk that were freed since [`gather_chunks`] last began.
+static FRESH_BYTES: AtomicUsize = AtomicUsize::new(0);
+/// [`FREED`] at the last epoch of the purge.
+static SEEN: AtomicUsize = AtomicUsize::new(0);
+/// Which parts of the records, of [`RECORDS_STEP`] bytes each, are memory: a bit for each.
+static HAS_RECORDS: [AtomicUsize; RECORD_STEPS.div_ceil(usize::BITS as usize)] =
+    [const { AtomicUsize::new(0) }; RECORD_STEPS.div_ceil(usize::BITS as usize)];
 global! {
-    /// Free blocks by length.
-    static FREE: [FreeBlocks; (LOG_MAX - LOG_MIN + 1) as usize] = each FreeBlocks::new();
+    /// Free blocks shorter than a chunk, by length.
+    static FREE: [FreeBlocks; (CHUNK_LOG - LOG_MIN) as usize] = each FreeBlocks::new();
 }
 global! {
-    /// Objects of other stations that wait for a free that may take locks. Popped all at once.
-    static DEFERRED: atomic::AtomicUsize = atomic::AtomicUsize::new(0);
+    /// Free blocks of a chunk and more, by length: the records of their first chunks. Their memory went back to the OS.
+    static FREE_LARGE: [FreeChunks; (LOG_MAX - CHUNK_LOG + 1) as usize] = each FreeChunks::new();
+}
+global! {
+    /// Chunks of which all blocks were free, and that still hold memory: their records.
+    static USED_CHUNKS: FreeChunks = FreeChunks::new();
 }
 
-/// Free blocks of one length.
+/// Free blocks of one length, each linked in its first word.
 type FreeBlocks = TreiberStack<{ 1 << LOG_MIN }>;
+/// The same, each linked in the record of its first chunk.
+type FreeChunks = TreiberStack<{ size_of::<Record>() }>;
+
+/// What is known of a chunk. The records lie at the end of the range, and become memory as the chunks before them do.
+#[derive(Debug)]
+#[repr(C, align(16))]
+struct Record {
+    /// For the stacks.
+    link: AtomicUsize,
+    /// Free blocks that [`gather_chunks`] has counted so far; 0 otherwise.
+    free: AtomicUsize,
+}
+
+/// Bytes of records that become memory at a time: those of 256 MiB of the range.
+const RECORDS_STEP: usize = 64 << 10;
+/// Such parts in the longest range.
+const RECORD_STEPS: usize = ((1 << RANGE_LOGS[0]) / CHUNK * size_of::<Record>()).div_ceil(RECORDS_STEP);
 
 /// What lies before each object.
 #[derive(Debug)]
@@ -70,7 +105,7 @@ pub(super) fn allocate(size: usize, align: usize) -> *mut u8 {
     if log > LOG_MAX {
         return ptr::null_mut();
     }
-    let block = free_blocks(log).pop();
+    let block = pop(log);
     let block = if block.is_null() { new_block(log) } else { block };
     if block.is_null() {
         return block;
@@ -116,47 +151,102 @@ pub(super) unsafe fn free(object: *mut u8) -> bool {
     let bytes = 1_usize << log;
     FREED.fetch_add(1, Ordering::Relaxed);
     LIVE_BYTES.fetch_sub(bytes, Ordering::Relaxed);
-    if bytes > OS_PAGE {
-        // The first page stays: the block's link lies there.
-        // SAFETY: the block is ours alone until it is pushed.
-        unsafe { os::decommit(block.add(OS_PAGE), bytes - OS_PAGE) };
+    // SAFETY: the block is ours alone until it is pushed. A shorter one's link lies in its first page, which stays.
+    unsafe {
+        if log >= CHUNK_LOG as usize {
+            os::decommit(block, bytes);
+        } else {
+            if bytes > OS_PAGE {
+                os::decommit(block.add(OS_PAGE), bytes - OS_PAGE);
+            }
+            FRESH_BYTES.fetch_add(bytes, Ordering::Relaxed);
+        }
+        push(log as u32, block);
     }
-    // SAFETY: as above.
-    unsafe { free_blocks(log as u32).push(block) };
     true
 }
 
-/// Keeps an object of another station for a caller that may free it.
-///
-/// # Safety
-/// - the object is live, has 16 bytes at least, and the caller gives it up.
-pub(super) unsafe fn defer(object: *mut u8) {
-    // SAFETY: a word of the object's, which is ours alone.
-    let link = unsafe { &*object.cast::<UnsafeCell<usize>>() };
-    let mut first = DEFERRED.load(Ordering::Relaxed);
+/// Whether so much was freed that the purge is due.
+pub(super) fn is_due() -> bool {
+    FRESH_BYTES.load(Ordering::Relaxed) >= DUE_BYTES
+}
+
+/// Gives back chunks of which all blocks are free, once no block was freed for an epoch of the purge, or many were. `give`
+/// gives memory back, and returns whether to go on. Returns whether anything waits. One thread at a time calls this, or
+/// [`give_back`].
+pub(super) fn give_back_idle(give: impl FnMut(*mut u8, usize) -> bool) -> bool {
+    let fresh = FRESH_BYTES.load(Ordering::Relaxed);
+    if fresh == 0 && USED_CHUNKS.is_empty() {
+        return false;
+    }
+    let freed = FREED.load(Ordering::Relaxed);
+    // A look takes as long as there are free blocks, and is made where a part of them is new.
+    if SEEN.swap(freed, Ordering::Relaxed) != freed && fresh < usage().free_bytes() / 4 {
+        return true;
+    }
+    give_back(give)
+}
+
+/// As [`give_back_idle`], of all chunks whose blocks are free now.
+pub(super) fn give_back(mut give: impl FnMut(*mut u8, usize) -> bool) -> bool {
+    if FRESH_BYTES.swap(0, Ordering::Relaxed) > 0 {
+        (LOG_MIN..CHUNK_LOG).for_each(gather_chunks);
+    }
     loop {
-        // SAFETY: as above.
-        unsafe { *link.get() = first };
-        // Release: pairs with the acquire in `take_deferred`.
-        match DEFERRED.compare_exchange_weak(first, object.expose_provenance(), Ordering::Release, Ordering::Relaxed) {
-            Ok(_) => return,
-            Err(newer) => first = newer,
+        let record = USED_CHUNKS.pop();
+        if record.is_null() {
+            return false;
+        }
+        let goes_on = give(chunk_of(record), CHUNK);
+        // SAFETY: the chunk is ours alone, and so is its record.
+        unsafe { free_chunks(CHUNK_LOG).push(record) };
+        if !goes_on {
+            return !USED_CHUNKS.is_empty();
         }
     }
 }
 
-/// Calls `free` with every object that was deferred so far.
-pub(super) fn take_deferred(mut free: impl FnMut(*mut u8)) {
-    if DEFERRED.load(Ordering::Relaxed) == 0 {
-        return;
-    }
-    // Acquire: pairs with the release in `defer`.
-    let mut next = DEFERRED.swap(0, Ordering::Acquire);
-    while next != 0 {
-        let object: *mut u8 = ptr::with_exposed_provenance_mut(next);
-        // SAFETY: `defer` wrote the link, and no other thread has the objects.
-        next = unsafe { *(*object.cast::<UnsafeCell<usize>>()).get() };
-        free(object);
+/// Takes the chunks of which all blocks of one length are free out of the stack of those.
+fn gather_chunks(log: u32) {
+    let first = free_blocks(log).take_all();
+    let each = |first: *mut u8, act: &mut dyn FnMut(*mut u8)| {
+        let mut block = first;
+        while !block.is_null() {
+            // SAFETY: the blocks are ours alone. Their links are read before they change.
+            let next = unsafe { FreeBlocks::next(block) };
+            act(block);
+            block = next;
+        }
+    };
+    each(first, &mut |block| _ = record_of(block).free.fetch_add(1, Ordering::Relaxed));
+    let (mut kept, mut kept_last): (*mut u8, *mut u8) = (ptr::null_mut(), ptr::null_mut());
+    let mut chunks: *mut u8 = ptr::null_mut();
+    each(first, &mut |block| {
+        let record = record_of(block);
+        if record.free.load(Ordering::Relaxed) < CHUNK >> log {
+            kept_last = if kept_last.is_null() { block } else { kept_last };
+            // SAFETY: as above.
+            unsafe { FreeBlocks::link(block, kept) };
+            kept = block;
+        } else if block.addr().is_multiple_of(CHUNK) {
+            let record = ptr::from_ref(record).cast_mut().cast();
+            // SAFETY: the record of a chunk that is ours alone.
+            unsafe { FreeChunks::link(record, chunks) };
+            chunks = record;
+        }
+    });
+    each(kept, &mut |block| record_of(block).free.store(0, Ordering::Relaxed));
+    // SAFETY: the blocks and the chunks are ours alone, and linked.
+    unsafe {
+        if !kept.is_null() {
+            free_blocks(log).push_all(kept, kept_last);
+        }
+        while !chunks.is_null() {
+            let next = FreeChunks::next(chunks);
+            (*chunks.cast::<Record>()).free.store(0, Ordering::Relaxed);
+            USED_CHUNKS.push(chunks);
+            chunks = next;
+        }
     }
 }
 
@@ -176,8 +266,76 @@ fn header_of(object: *mut u8) -> Option<(*const Header, usize)> {
         .then_some((header, log))
 }
 
+/// The free blocks shorter than a chunk.
 fn free_blocks(log: u32) -> &'static FreeBlocks {
     &FREE[(log - LOG_MIN) as usize]
+}
+
+/// The free blocks of a chunk and more.
+fn free_chunks(log: u32) -> &'static FreeChunks {
+    &FREE_LARGE[(log - CHUNK_LOG) as usize]
+}
+
+/// Takes a free block; null when there is none.
+fn pop(log: u32) -> *mut u8 {
+    if log < CHUNK_LOG {
+        return free_blocks(log).pop();
+    }
+    // One that holds memory, if there is one.
+    let record = if log == CHUNK_LOG { USED_CHUNKS.pop() } else { ptr::null_mut() };
+    let record = if record.is_null() { free_chunks(log).pop() } else { record };
+    if record.is_null() { record } else { chunk_of(record) }
+}
+
+/// Puts a free block back.
+///
+/// # Safety
+/// - the block is the caller's alone, and has this length.
+unsafe fn push(log: u32, block: *mut u8) {
+    // SAFETY: the caller's promise. Blocks and records are never unmapped, and aligned as the stacks' links have to be.
+    unsafe {
+        if log < CHUNK_LOG {
+            free_blocks(log).push(block);
+        } else {
+            free_chunks(log).push(ptr::from_ref(record_of(block)).cast_mut().cast());
+        }
+    }
+}
+
+/// Where the records begin: behind the last byte that blocks may have.
+fn records() -> *mut u8 {
+    let (base, bytes) = unpack(RANGE.load(Ordering::Relaxed));
+    ptr::with_exposed_provenance_mut(base + bytes)
+}
+
+/// The record of the chunk that a block lies in, or begins with.
+fn record_of(block: *mut u8) -> &'static Record {
+    let (base, _) = unpack(RANGE.load(Ordering::Relaxed));
+    // SAFETY: a block has addresses of the range, and `cover` was called for its first chunk.
+    unsafe { &*records().cast::<Record>().add((block.addr() - base) / CHUNK) }
+}
+
+/// The chunk of a record.
+fn chunk_of(record: *mut u8) -> *mut u8 {
+    let (base, _) = unpack(RANGE.load(Ordering::Relaxed));
+    ptr::with_exposed_provenance_mut(base + (record.addr() - records().addr()) / size_of::<Record>() * CHUNK)
+}
+
+/// Makes the record of the chunk at an offset in the range memory. Returns `false` when the kernel refuses.
+fn cover(offset: usize) -> bool {
+    let step = offset / CHUNK * size_of::<Record>() / RECORDS_STEP;
+    let (word, bit) = (&HAS_RECORDS[step / usize::BITS as usize], 1 << (step % usize::BITS as usize));
+    if word.load(Ordering::Acquire) & bit != 0 {
+        return true;
+    }
+    // Two threads may do it at once, which changes nothing but the count of what is mapped.
+    // SAFETY: behind the blocks, in the range. The part is as long as the range has room for.
+    let is_done = unsafe { os::commit(records().add(step * RECORDS_STEP), RECORDS_STEP) };
+    if is_done {
+        // Release: pairs with the acquire above.
+        word.fetch_or(bit, Ordering::Release);
+    }
+    is_done
 }
 
 /// What the statistics say of the bypass.
@@ -187,6 +345,8 @@ pub(crate) struct Usage {
     pub(super) start: *mut u8,
     /// Bytes of it that blocks have.
     pub(super) bytes: usize,
+    /// Bytes of the records.
+    record_bytes: usize,
     /// Requests served so far.
     pub(crate) allocations: u64,
     /// Objects freed so far.
@@ -196,9 +356,14 @@ pub(crate) struct Usage {
 }
 
 impl Usage {
-    /// Bytes of blocks that no live object has.
+    /// Bytes of blocks that no live object has, and of the records.
     pub(crate) fn free_bytes(&self) -> usize {
-        self.bytes.saturating_sub(self.live_bytes)
+        (self.bytes + self.record_bytes).saturating_sub(self.live_bytes)
+    }
+
+    /// Resident bytes of all that is mapped here.
+    pub(super) fn resident_bytes(&self) -> usize {
+        os::resident_bytes(self.start, self.bytes) + os::resident_bytes(records(), self.record_bytes)
     }
 
     pub(crate) fn live_objects(&self) -> u64 {
@@ -212,6 +377,8 @@ pub(super) fn usage() -> Usage {
     Usage {
         start: ptr::with_exposed_provenance_mut(base),
         bytes: bytes.min(USED.load(Ordering::Relaxed)),
+        record_bytes: HAS_RECORDS.iter().map(|word| word.load(Ordering::Relaxed).count_ones() as usize).sum::<usize>()
+            * RECORDS_STEP,
         // The frees first: they are never more than the allocations.
         frees: FREED.load(Ordering::Relaxed) as u64,
         allocations: SERVED.load(Ordering::Relaxed) as u64,
@@ -219,31 +386,40 @@ pub(super) fn usage() -> Usage {
     }
 }
 
-/// Takes a new block from the range; null when there is none.
+/// Makes a new block; null when there is no memory.
 fn new_block(log: u32) -> *mut u8 {
-    let block_bytes = 1 << log;
+    if log >= CHUNK_LOG {
+        return take_range(1 << log);
+    }
+    let chunk = pop(CHUNK_LOG);
+    let chunk = if chunk.is_null() { take_range(CHUNK) } else { chunk };
+    if chunk.is_null() {
+        return chunk;
+    }
+    for rest in (1_usize << log..CHUNK).step_by(1 << log) {
+        // SAFETY: inside the chunk, and ours alone.
+        unsafe { push(log, chunk.add(rest)) };
+    }
+    chunk
+}
+
+/// Takes memory for whole chunks from the range; null when there is none.
+fn take_range(taken: usize) -> *mut u8 {
     let (base, bytes) = range();
-    let taken = block_bytes.max(CHUNK);
     let take = |used: usize| used.checked_add(taken).filter(|&after| after <= bytes);
     let Ok(start) = USED.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take) else {
         return ptr::null_mut();
     };
     let chunk: *mut u8 = ptr::with_exposed_provenance_mut(base + start);
     // SAFETY: the addresses are ours alone since the exchange.
-    if !unsafe { os::commit(chunk, taken) } {
-        return ptr::null_mut();
-    }
-    for rest in (block_bytes..taken).step_by(block_bytes) {
-        // SAFETY: inside the chunk, and ours alone.
-        unsafe { free_blocks(log).push(chunk.add(rest)) };
-    }
-    chunk
+    if cover(start) && unsafe { os::commit(chunk, taken) } { chunk } else { ptr::null_mut() }
 }
 
-/// First address and bytes of a range; no bytes while there is none.
+/// First address of a range, and bytes of it that blocks may have; none while there is no range.
 fn unpack(range: usize) -> (usize, usize) {
     let log = range % OS_PAGE;
-    (range - log, if log == 0 { 0 } else { 1 << log })
+    let records = ((1 << log) / CHUNK * size_of::<Record>()).next_multiple_of(RECORDS_STEP);
+    (range - log, if log == 0 { 0 } else { (1 << log) - records })
 }
 
 /// First address and bytes of the range, which the first caller reserves; no bytes where the kernel refuses.
@@ -272,9 +448,17 @@ fn range() -> (usize, usize) {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
+    use std::sync::{Mutex, MutexGuard, PoisonError};
+
+    /// Held by each test here: they share the range.
+    fn alone() -> MutexGuard<'static, ()> {
+        static ALONE: Mutex<()> = Mutex::new(());
+        ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 
     #[test]
     fn objects_hold_their_bytes_and_come_back() {
+        let _alone = alone();
         for log in 0..22 {
             for align in [1, 16, 64, 4096, 1 << 20] {
                 let size = 3 << log;
@@ -297,7 +481,36 @@ mod tests {
     }
 
     #[test]
+    fn chunks_without_a_live_object_go_back() {
+        let _alone = alone();
+        let objects: std::vec::Vec<*mut u8> = (0..10_000).map(|_| allocate(300, 16)).collect();
+        let chunk_of = |object: &*mut u8| object.addr() / CHUNK;
+        let (live, dead) = (objects[5000], chunk_of(&objects[5000]));
+        for &object in objects.iter().filter(|&&object| object != live) {
+            // SAFETY: the object is ours.
+            assert!(unsafe { free(object) });
+        }
+        let mut given = std::vec::Vec::new();
+        assert!(!give_back(|chunk, bytes| {
+            assert_eq!(bytes, CHUNK);
+            given.push(chunk.addr() / CHUNK);
+            true
+        }));
+        assert!(!given.contains(&dead), "a live object lies there");
+        // At the ends others' objects may lie.
+        let whole = objects[500..9500].iter().map(chunk_of).filter(|&chunk| chunk != dead);
+        assert!(whole.clone().count() > 1000 && whole.clone().all(|chunk| given.contains(&chunk)));
+        assert!(usable_bytes(live).is_some());
+        // They serve another length.
+        let object = allocate(CHUNK / 4, 16);
+        assert!(given.contains(&(object.addr() / CHUNK)));
+        // SAFETY: the objects are ours.
+        assert!(unsafe { free(object) && free(live) });
+    }
+
+    #[test]
     fn live_objects_never_overlap() {
+        let _alone = alone();
         std::thread::scope(|scope| {
             for thread in 0..4_u8 {
                 scope.spawn(move || {
@@ -321,91 +534,5 @@ mod tests {
                 });
             }
         });
-    }
-
-    #[test]
-    fn deferred_objects_come_back_once() {
-        let mut objects = [[0_usize; 2]; 5];
-        let mut addresses: std::vec::Vec<*mut u8> =
-            objects.iter_mut().map(|object| (&raw mut *object).cast()).collect();
-        for &object in &addresses {
-            // SAFETY: two words that are ours.
-            unsafe { defer(object) };
-        }
-        let mut found = std::vec::Vec::new();
-        take_deferred(|object| found.push(object));
-        addresses.reverse();
-        assert_eq!(found, addresses);
-        take_deferred(|_| panic!("they came"));
-    }
-}
-
-#[cfg(all(test, loom))]
-mod models {
-    use super::*;
-    use crate::model::{Loss, check, fails};
-    use loom::sync::Arc;
-    use loom::thread;
-    use std::boxed::Box;
-    use std::vec::Vec;
-
-    /// An object that waits: its link, and what its user wrote last.
-    #[repr(C)]
-    struct Object {
-        link: UnsafeCell<usize>,
-        number: UnsafeCell<usize>,
-    }
-
-    /// Two threads defer an object each, while two take what was deferred.
-    fn defer_and_take() {
-        let objects: &'static [Object; 2] =
-            Box::leak(Box::new([7, 7].map(|n| Object { link: UnsafeCell::new(n), number: UnsafeCell::new(n) })));
-        let found: Arc<[UnsafeCell<usize>; 2]> = Arc::new([0, 0].map(UnsafeCell::new));
-        let take = |found: &[UnsafeCell<usize>; 2]| {
-            take_deferred(|address| {
-                let is_it = |object: &Object| core::ptr::addr_eq(object, address);
-                let place = objects.iter().position(is_it).expect("an object that was deferred");
-                // SAFETY: the checker panics if another thread uses the object, or took it as well.
-                unsafe {
-                    assert_eq!(*objects[place].number.get(), place);
-                    *found[place].get() += 1;
-                }
-            });
-        };
-        let others: Vec<_> = (0..2)
-            .map(|n: usize| {
-                let found = found.clone();
-                thread::spawn(move || {
-                    // SAFETY: the object is this thread's, which then gives it up.
-                    unsafe {
-                        *objects[n].number.get() = n;
-                        defer((&raw const objects[n]).cast_mut().cast());
-                    }
-                    if n == 0 {
-                        take(&found);
-                    }
-                })
-            })
-            .collect();
-        take(&found);
-        others.into_iter().for_each(|other| other.join().expect("no panic"));
-        take(&found);
-        // SAFETY: all other threads have ended.
-        found.iter().for_each(|count| assert_eq!(unsafe { count.read() }, 1, "an object came back not once"));
-    }
-
-    #[test]
-    fn loom_deferred_objects_come_back_once() {
-        check(defer_and_take);
-    }
-
-    #[test]
-    fn loom_deferred_objects_need_their_acquire() {
-        assert!(fails(Loss::Acquire, defer_and_take));
-    }
-
-    #[test]
-    fn loom_deferred_objects_need_their_release() {
-        assert!(fails(Loss::Release, defer_and_take));
     }
 }

@@ -108,7 +108,7 @@ impl Census {
             free_block_bytes: 0,
             dirty_block_bytes: 0,
             reserve_bytes: 0,
-            resident_bytes: os::resident_bytes(bypass.start, bypass.bytes) as u64,
+            resident_bytes: bypass.resident_bytes() as u64,
             records: allocator::Usage::default(),
             elo_ratings: [0.0; 12],
         }

@@ -6,7 +6,7 @@ use super::thread::Access;
 use super::thread_cache::{self, ThreadCache};
 use super::thread_heap::Heap;
 use super::transfer_batch::BATCH_SLOTS;
-use super::{bypass, hardening, learning, mapping_pool, outbox, purge, release, thread};
+use super::{bypass, deferred_frees, hardening, learning, mapping_pool, outbox, purge, release, thread};
 use crate::class::{Class, SlotListOffset};
 use crate::config::{ActiveConfig, FREE_CHECK, active};
 use crate::factor::original::{bigcache, header};
@@ -101,11 +101,16 @@ unsafe fn free_slow(user: *mut u8) {
         if !unsafe { bypass::free(user) } {
             fatal::abort_with(Fault::DoubleFree, Call::Free);
         }
+        if bypass::is_due() {
+            _ = thread::inside(|access| purge::give_bypass(active(), access.counts().0));
+        }
         return;
     }
     let freed = thread::inside(|access| {
+        // Those first: a second free of one of them finds it free.
+        deferred_frees::take_all(|object| free_found(access, object));
         free_found(access, user);
-        bypass::take_deferred(|object| free_found(access, object));
+        purge::request_if(bypass::is_due(), active(), access.counts().0);
     });
     if freed.is_none() {
         // SAFETY: the object is verified, and no caller may look for it under a lock.
@@ -173,7 +178,9 @@ unsafe fn defer(user: *mut u8) {
         return fatal::abort_with(fault, Call::Free);
     }
     // SAFETY: the object is live.
-    unsafe { bypass::defer(user) };
+    if !unsafe { deferred_frees::defer(user) } {
+        fatal::abort_with(Fault::DoubleFree, Call::Free);
+    }
 }
 
 /// The size class of an object that is a mapping of its own, if it has one. Such a mapping is as long as a run of the

@@ -1,7 +1,7 @@
 //! What a program may ask about an object: its usable bytes, and whether an address is one of an object.
 
 use super::find::{Found, find};
-use super::{bypass, hardening, thread};
+use super::{bypass, deferred_frees, hardening, thread};
 use crate::config::{ActiveConfig, active};
 use crate::factor::free_check;
 use crate::fatal::{self, Call, Fault};
@@ -26,7 +26,7 @@ pub(super) fn lengths(active: ActiveConfig, user: *mut u8, call: Call) -> Length
         && page_map::page_of(user).is_some_and(|page| page.starts_at(user))
     {
         // SAFETY: a slot or run of the class starts there.
-        if unsafe { free_check::is_free(user, class) } {
+        if unsafe { free_check::is_free(user, class) || deferred_frees::waits(user) } {
             fatal::abort_with(Fault::DoubleFree, call);
         }
         return Lengths { usable: class.slot_bytes(), held: class.slot_bytes() };
@@ -35,6 +35,11 @@ pub(super) fn lengths(active: ActiveConfig, user: *mut u8, call: Call) -> Length
         return Lengths { usable, held: usable };
     }
     let find = |counters| match find(active.header(), counters, user) {
+        // SAFETY: the records know a live object.
+        Ok(_) if unsafe { deferred_frees::waits(user) } => {
+            fatal::note(Fault::DoubleFree, call);
+            Lengths { usable: 0, held: 0 }
+        }
         Ok(Found::Slot(page, base) | Found::Run(page, base)) => {
             let held = page.slot_bytes.get() as usize;
             Lengths { usable: held - (user.addr() - base.addr()), held }

@@ -4,7 +4,7 @@
 //! The factor `purge` decides when; this file does the work at each station. Batches that wait in the transfer cache go
 //! back to pages and segments, then mappings of the pool and half segments go back to the OS.
 
-use super::{arena, central_free_list, gate, idle_caches, mapping_pool, release, transfer_cache};
+use super::{arena, bypass, central_free_list, gate, idle_caches, mapping_pool, release, transfer_cache};
 use crate::config::{ActiveConfig, active};
 use crate::factor::original::bigcache;
 use crate::factor::purge::{self, Action, IDLE_EPOCHS, PurgeState, WAIT_EPOCHS, When};
@@ -64,6 +64,28 @@ pub(super) fn request_look(active: ActiveConfig, counters: &factor::Counters) {
     request_if(!STATE.has_thread(), active, counters);
 }
 
+/// Gives memory of the bypass back, or lets the purge do it.
+#[cold]
+#[inline(never)]
+pub(super) fn give_bypass(active: ActiveConfig, counters: &factor::Counters) {
+    match active.purge() {
+        Some(When::ByTime) => request(counters),
+        Some(When::AtOnce) => {
+            if let Some(_in_transit) = IN_TRANSIT.try_lock() {
+                bypass::give_back(|chunk, bytes| give_chunk(counters, chunk, bytes));
+            }
+        }
+        None => {}
+    }
+}
+
+/// Gives a chunk of the bypass back to the OS.
+fn give_chunk(counters: &factor::Counters, chunk: *mut u8, bytes: usize) -> bool {
+    // SAFETY: the bypass gives it up for the moment.
+    unsafe { purge::decommit(&counters.purge, chunk, bytes) };
+    true
+}
+
 /// For so many milliseconds after a fork the thread is not started again: programs count their threads right after it
 /// (Python from 3.12 on warns of more than one).
 const STOP_MS: u32 = 250;
@@ -115,10 +137,10 @@ fn start(counters: &factor::Counters) {
 
 /// The function of the purge's thread.
 extern "C" fn run() {
-    // What the thread has from its caller: the first thread may have changed since then.
-    let privileges = os::own_privileges();
-    os::settle_thread();
-    let may_stay = || os::first_threads_privileges() == privileges;
+    // What the thread had from its caller: the first thread may have changed since then. A thread that had no privileges
+    // has none that the process could give up.
+    let had = os::settle_thread();
+    let may_stay = || had.is_none_or(|had| os::first_threads_privileges() == had);
     let work = || {
         let waits = work(true);
         fatal::abort_if_noted();
@@ -247,7 +269,10 @@ fn work(is_thread: bool) -> bool {
     let slots = steps.next() && central_free_list::purge_older_than(&COUNTERS, wait_epochs, evict, || steps.next());
     let halves = steps.next() && arena::purge_older_than(&COUNTERS, wait_epochs, true, || steps.next());
     arena::unmap_free(false);
-    holds || batches || slots || mappings || halves || is_due
+    let chunks = active.purge().is_some()
+        && steps.next()
+        && bypass::give_back_idle(|chunk, bytes| give_chunk(&COUNTERS, chunk, bytes) && steps.next());
+    holds || batches || slots || mappings || halves || chunks || is_due
 }
 
 /// Gives back to the OS all memory that waits, except what threads' caches hold: in the transfer cache, BigCache, the
@@ -271,6 +296,7 @@ pub(super) fn reclaim(active: ActiveConfig, counters: &factor::Counters) {
         let evict = |class, page| _ = release::give_page(active, counters, class, page);
         central_free_list::purge_older_than(counters, 0, evict, || true);
         arena::purge_older_than(counters, 0, true, || true);
+        bypass::give_back(|chunk, bytes| give_chunk(counters, chunk, bytes));
     }
     arena::unmap_free(true);
 }

@@ -14,7 +14,7 @@ use super::free::free;
 use super::inspect::{Lengths, lengths};
 use super::stations::{NO_STRATEGY, placement};
 use super::thread::Access;
-use super::{bypass, hardening, large_mappings, mapping_pool, release, thread};
+use super::{bypass, deferred_frees, hardening, large_mappings, mapping_pool, release, thread};
 use crate::class::{BLOCK, CLASS_BYTES_MAX, SMALL_BYTES_MAX, SlotListOffset};
 use crate::config::{ActiveConfig, active};
 use crate::factor::original::header;
@@ -56,7 +56,8 @@ pub(crate) unsafe fn reallocate(user: *mut u8, old_size: usize, align: usize, si
             return user;
         }
         if size >= usable / 2 {
-            if let Some(form) = active.header() {
+            // The bypass's objects have its own header alone.
+            if let Some(form) = active.header().filter(|_| !bypass::owns(user)) {
                 // SAFETY: `lengths` verified it.
                 unsafe { header::resize(form, user, size, held) };
             }
@@ -344,9 +345,9 @@ unsafe fn free_past_cache(active: ActiveConfig, user: *mut u8) {
                 let is_due = release::give_back(active, counters, class, &[user]);
                 super::purge::request_if(is_due, active, counters);
             });
-            if freed.is_none() {
-                // SAFETY: the object is given up.
-                unsafe { bypass::defer(user) };
+            // SAFETY: the object is given up.
+            if freed.is_none() && !unsafe { deferred_frees::defer(user) } {
+                fatal::abort_with(Fault::DoubleFree, Call::Realloc);
             }
         }
         // SAFETY: passed on.

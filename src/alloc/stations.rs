@@ -40,6 +40,9 @@ pub(super) fn from_stations(
                 && (active.arena() || (prefix < os::OS_PAGE && request.align <= os::OS_PAGE)) =>
         {
             let plain = class.uncoloured();
+            if let Some(memory) = dense(heap, active, class, request) {
+                return Some(memory);
+            }
             let coloured =
                 if active.arena() && class != plain { size_classed(heap, active, class, prefix) } else { None };
             coloured.or_else(|| size_classed(heap, active, plain, prefix))
@@ -49,6 +52,45 @@ pub(super) fn from_stations(
         }
         _ => large_object(heap, active, request, strategy),
     }
+}
+
+/// A mapping that is just as long as an object of a class, where addresses are scarce and the arena would have to grow for
+/// it: a segment may hold one object of 2.1 MiB, or 31 of 100 KB.
+fn dense(heap: &'static Heap, active: ActiveConfig, class: Class, request: &Request) -> Option<Memory> {
+    let is_free =
+        || !gather::must_grow(class, heap.cache.owner()) || !gather::must_grow(class.uncoloured(), heap.cache.owner());
+    if !os::is_crowded() || heap.cache.held(class.uncoloured()) > 0 || is_free() {
+        return None;
+    }
+    let memory = pooled(heap, active, request, None)?;
+    heap.cache.received.add(1);
+    Some(memory)
+}
+
+/// A mapping of the pool.
+fn pooled(heap: &Heap, active: ActiveConfig, request: &Request, strategy: Option<Strategy>) -> Option<Memory> {
+    let counters = &heap.counters;
+    let evict = |oldest| _ = release::give_mapping(active, counters, oldest);
+    let (mapping, origin) = mapping_pool::take(counters, placement(active), request, release::keep(active), evict)?;
+    mapping.strategy.set(index_of(strategy));
+    let zeroed = match origin {
+        Origin::Os => {
+            // Not touched yet: what waits in caches and in the arena goes before more is held than the program needs.
+            if gather::is_worth_it(heap) {
+                let is_due = gather::gather(active, heap, None);
+                purge::request_if(is_due, active, counters);
+            }
+            purge::give_way(active, counters, mapping.mapped.get());
+            true
+        }
+        Origin::Pool { is_joined, reuses } => {
+            // Hardening looks whether anything was written to free memory.
+            let may_clear = !active.is_hardened();
+            let reuse = Reuse { zeroed: request.zeroed, is_joined, reuses, may_clear };
+            large_mappings::begin_reuse(counters, placement(active), mapping, reuse)
+        }
+    };
+    Some(Memory::of_mapping(mapping, zeroed))
 }
 
 /// A run of a class that is aligned to more than a block: the newest of the thread's slot list, or a new one. `None`
@@ -264,27 +306,7 @@ fn from_threshold(heap: &Heap, active: ActiveConfig, request: &Request, strategy
         return Some(memory);
     }
     if request.size < threshold || active.bigcache_is_direct() {
-        let evict = |oldest| _ = release::give_mapping(active, counters, oldest);
-        let (mapping, origin) = mapping_pool::take(counters, placement(active), request, release::keep(active), evict)?;
-        mapping.strategy.set(index_of(strategy));
-        let zeroed = match origin {
-            Origin::Os => {
-                // Not touched yet: what waits in caches and in the arena goes before more is held than the program needs.
-                if gather::is_worth_it(heap) {
-                    let is_due = gather::gather(active, heap, None);
-                    purge::request_if(is_due, active, counters);
-                }
-                purge::give_way(active, counters, mapping.mapped.get());
-                true
-            }
-            Origin::Pool { is_joined, reuses } => {
-                // Hardening looks whether anything was written to free memory.
-                let may_clear = !active.is_hardened();
-                let reuse = Reuse { zeroed: request.zeroed, is_joined, reuses, may_clear };
-                large_mappings::begin_reuse(counters, placement(active), mapping, reuse)
-            }
-        };
-        return Some(Memory::of_mapping(mapping, zeroed));
+        return pooled(heap, active, request, strategy);
     }
     let mapping = large_mappings::map(counters, placement(active), request)?;
     mapping.strategy.set(index_of(strategy));
@@ -330,7 +352,8 @@ impl Memory {
 
 /// How the levels place new mappings.
 pub(super) fn placement(active: ActiveConfig) -> Placement {
-    Placement { align: active.align(), huge_pages: policy(active) }
+    // To align a mapping, more is mapped for a moment than it has.
+    Placement { align: active.align().filter(|_| !os::is_crowded()), huge_pages: policy(active) }
 }
 
 /// What the levels say about huge pages.

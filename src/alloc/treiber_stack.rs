@@ -41,13 +41,23 @@ impl<const ALIGN: usize> TreiberStack<ALIGN> {
     /// - the block begins at a multiple of `ALIGN`, with a word that other threads access as an atomic only;
     /// - it is the caller's alone, and is never unmapped.
     pub(super) unsafe fn push(&self, block: *mut u8) {
+        // SAFETY: passed on.
+        unsafe { self.push_all(block, block) };
+    }
+
+    /// Puts blocks on top, of which each but the last is linked to the next one ([`Self::link`]).
+    ///
+    /// # Safety
+    /// - as [`Self::push`], for each of them.
+    pub(super) unsafe fn push_all(&self, first: *mut u8, last: *mut u8) {
         // SAFETY: the caller's promise.
-        let link = unsafe { &*block.cast::<AtomicUsize>() };
-        let address = block.expose_provenance();
+        let link = unsafe { &*last.cast::<AtomicUsize>() };
+        let address = first.expose_provenance();
         let mut head = self.0.load(Ordering::Relaxed);
         loop {
             link.store(head & Self::ADDRESS, Ordering::Relaxed);
-            // Release: pairs with the acquires in `pop`: the thread that takes the block sees what is in it.
+            // Release: pairs with the acquires in `pop` and `take_all`: the thread that takes the blocks sees what is in
+            // them.
             let new = Self::head_with(head, address);
             match self.0.compare_exchange_weak(head, new, Ordering::Release, Ordering::Relaxed) {
                 Ok(_) => return,
@@ -56,9 +66,48 @@ impl<const ALIGN: usize> TreiberStack<ALIGN> {
         }
     }
 
+    /// Takes all blocks: the newest one, which leads to the others by [`Self::next`]; null when there is none.
+    pub(super) fn take_all(&self) -> *mut u8 {
+        let mut head = self.0.load(Ordering::Relaxed);
+        loop {
+            if head & Self::ADDRESS == 0 {
+                return ptr::null_mut();
+            }
+            // Acquire: pairs with the release in `push_all`.
+            match self.0.compare_exchange_weak(head, Self::head_with(head, 0), Ordering::Acquire, Ordering::Relaxed) {
+                Ok(_) => return ptr::with_exposed_provenance_mut(head & Self::ADDRESS),
+                Err(newer) => head = newer,
+            }
+        }
+    }
+
+    /// The block below one that was taken by [`Self::take_all`]; null below the oldest.
+    ///
+    /// # Safety
+    /// - the block is the caller's, and came from there.
+    pub(super) unsafe fn next(block: *mut u8) -> *mut u8 {
+        // SAFETY: the caller's promise.
+        let word = unsafe { (*block.cast::<AtomicUsize>()).load(Ordering::Relaxed) };
+        ptr::with_exposed_provenance_mut(word & Self::ADDRESS)
+    }
+
+    /// Links a block to the one that shall lie below it, for [`Self::push_all`].
+    ///
+    /// # Safety
+    /// - as [`Self::push`].
+    pub(super) unsafe fn link(block: *mut u8, below: *mut u8) {
+        // SAFETY: the caller's promise. Atomic, since a thread in `pop` may read it.
+        unsafe { (*block.cast::<AtomicUsize>()).store(below.expose_provenance(), Ordering::Relaxed) };
+    }
+
+    /// Whether there is no block.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.load(Ordering::Relaxed) & Self::ADDRESS == 0
+    }
+
     /// Takes the newest block; null when there is none.
     pub(super) fn pop(&self) -> *mut u8 {
-        // Acquire, here and below: pairs with the release in `push`.
+        // Acquire, here and below: pairs with the release in `push_all`.
         let mut head = self.0.load(Ordering::Acquire);
         loop {
             let block: *mut u8 = ptr::with_exposed_provenance_mut(head & Self::ADDRESS);
@@ -199,6 +248,43 @@ mod models {
     #[test]
     fn loom_treiber_stack_loses_and_doubles_no_block() {
         check(pass_on);
+    }
+
+    /// One thread takes all blocks and puts them back linked anew, as another pops one and pushes it.
+    fn take_all() {
+        let (stack, blocks) = (Arc::new(Stack::new()), blocks::<3>());
+        blocks.iter().for_each(|block| push(&stack, block));
+        let other = thread::spawn({
+            let (stack, blocks) = (stack.clone(), blocks.clone());
+            move || {
+                if let Some(block) = pop(&stack, &blocks) {
+                    push(&stack, block);
+                }
+            }
+        });
+        let first = stack.take_all();
+        let (mut block, mut kept) = (first, core::ptr::null_mut());
+        while !block.is_null() {
+            // SAFETY: the blocks are ours; the checker panics if another thread has one.
+            unsafe {
+                let place = blocks.iter().position(|other| core::ptr::addr_eq(&raw const other.link, block));
+                *blocks[place.expect("a block")].number.get() += 0;
+                let next = Stack::next(block);
+                Stack::link(block, kept);
+                (kept, block) = (block, next);
+            }
+        }
+        if !kept.is_null() {
+            // SAFETY: as above: the one that was first is the last now.
+            unsafe { stack.push_all(kept, first) };
+        }
+        other.join().expect("no panic");
+        assert_all(&stack, &blocks, Vec::new());
+    }
+
+    #[test]
+    fn loom_treiber_stack_gives_and_takes_all_blocks() {
+        check(take_all);
     }
 
     #[test]

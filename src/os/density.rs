@@ -6,6 +6,7 @@
 //! transparent huge pages). The places are read by a system call. So a page that the program took the access from, or
 //! unmapped, is an error and no fault, and a thread that writes meanwhile is not disturbed.
 
+use super::start::process;
 use super::{HUGE_PAGE, OS_PAGE, arch, failed, kernel_page};
 
 /// Places that [`written_samples`] reads.
@@ -52,7 +53,7 @@ pub(crate) fn written_samples(base: usize) -> Option<usize> {
     });
     // SAFETY: writes `lines`, and reads memory of this process, which the kernel checks.
     let result = unsafe {
-        let own = arch::syscall6(arch::SYS_GETPID, 0, 0, 0, 0, 0, 0);
+        let own = process() as usize;
         let (local, remote) = ((&raw const local).addr(), (&raw const remote).addr());
         arch::syscall6(arch::SYS_PROCESS_VM_READV, own, local, 1, remote, SAMPLES, 0)
     };

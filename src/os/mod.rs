@@ -13,17 +13,19 @@
 //! | `madvise` or `mprotect` | [`guard::install`], [`guard::remove`] | with the factor `guard-pages`: a large object begins and ends |
 //! | `mincore` | [`guard::each_resident`] | with the factor `zero-free`: memory of a large object is used again |
 //! | `mincore` | [`resident_bytes`] | a program asks for statistics |
-//! | `mincore`, `getpid`, `process_vm_readv` | [`density`] | memory is new, or a large mapping is used again, and its like is looked at |
+//! | `mincore`, `process_vm_readv` | [`density`] | memory is new, or a large mapping is used again, and its like is looked at |
 //! | `futex` | [`wait`], [`wake`] | a lock is contended |
 //! | `futex` | [`wait_ms`], [`wake_all`] | a thread comes past its cache while the process forks |
-//! | `prlimit64` | [`address_limit`], [`is_limited`] | the process starts where no addresses are free; memory goes back |
+//! | `sched_getaffinity`, `getpid`, `prlimit64` | [`start`] | the process begins; `prlimit64` again where memory was refused |
+//! | `prlimit64` | [`address_limit`] | the arena grows, where no addresses were free |
 //! | `getrusage` | [`minor_faults`] | learning closes a window |
-//! | `clone`, `rt_sigprocmask`, `getpid` | [`spawn`] | memory begins to wait for the background purge |
-//! | `prctl`, `sched_setaffinity`, `chdir`, `capset` | [`settle_thread`] | the purge thread begins |
-//! | `capget` | [`own_privileges`], [`first_threads_privileges`] | at each epoch of the purge |
+//! | `clone`, `rt_sigprocmask` | [`spawn`] | memory begins to wait for the background purge |
+//! | `prctl` | [`settle_thread`] | the purge thread begins |
+//! | `capget`, `sched_setaffinity`, `chdir`, `capset` | [`settle_thread`] | the same, where no calls are filtered |
+//! | `capget` | [`first_threads_privileges`] | at each epoch of the purge, where its thread began with privileges |
+//! | `getpid` | [`thread_is_own`] | the program calls `setuid` and its like; and after a fork, when it is needed |
 //! | `futex`, `tgkill` | [`sleep_ms`], [`wake_thread`], [`wait_for_thread_end`] | the purge thread waits for its next epoch, or has to end |
 //! | `sched_yield` | [`yield_now`] | the last purge thread is still on its stack, or others wait for the purge |
-//! | `sched_getaffinity` | a constructor | the process begins |
 //! | `clock_gettime` | [`now_ns`] | the purge, and learning, look at the time |
 //! | `membarrier` | [`restart_sequences`] | the purge empties the caches of idle threads |
 //! | `getpid`, `kill`, `rt_sigaction`, `exit_group` | [`abort()`] | the purge thread found a fault |
@@ -37,9 +39,10 @@ mod abort;
 mod futex;
 #[cfg(not(loom))]
 mod loader;
+mod start;
 mod thread;
 
-pub(crate) use abort::abort;
+pub(crate) use abort::{abort, write_stderr};
 pub(crate) use futex::{wait, wait_ms, wake, wake_all};
 #[cfg(not(loom))]
 #[allow(unused_imports, reason = "the C interface does not use it")]
@@ -83,9 +86,12 @@ pub(crate) use arch::{cycles, thread_slots};
 #[allow(unused_imports, reason = "only the C interface uses it")]
 pub(crate) use stacks::pop_of_table;
 pub(crate) use stacks::{are_restarted, pop, push, use_registrations};
+#[allow(unused_imports, reason = "only the C interface uses it")]
+pub(crate) use start::set_limit;
+pub(crate) use start::{address_limit, is_limited, known_limit};
 pub(crate) use thread::{
-    alarm, first_threads_privileges, forget_thread, own_privileges, settle_thread, sleep_ms, thread_is_lost,
-    thread_is_own, thread_number, wait_for_thread_end, wake_thread, yield_now,
+    alarm, first_threads_privileges, forget_thread, settle_thread, sleep_ms, thread_is_lost, thread_is_own,
+    thread_number, wait_for_thread_end, wake_thread, yield_now,
 };
 
 /// Bytes of an OS page as the allocator counts them. The kernel's own pages may be larger (aarch64): the kernel then
@@ -155,7 +161,9 @@ fn count_mapped(bytes: usize) {
 /// Maps `len` bytes of zeroed memory, or returns null.
 pub(crate) fn map(len: usize) -> *mut u8 {
     let base = map_flags(len, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS);
-    if !base.is_null() {
+    if base.is_null() {
+        start::forget_limits();
+    } else {
         count_mapped(len);
     }
     base
@@ -167,6 +175,8 @@ pub(crate) fn map_at(base: *mut u8, len: usize) -> bool {
     let is_done = try_at(base.addr(), len, PROT_READ_WRITE) == Ok(());
     if is_done {
         count_mapped(len);
+    } else {
+        start::forget_limits();
     }
     is_done
 }
@@ -255,6 +265,7 @@ pub(crate) unsafe fn commit(base: *mut u8, len: usize) -> bool {
     // SAFETY: gives access to a range that is ours.
     let result = unsafe { arch::syscall6(arch::SYS_MPROTECT, base.addr(), len, PROT_READ_WRITE, 0, 0, 0) };
     if failed(result) {
+        start::forget_limits();
         return false;
     }
     // SAFETY: changes what a core dump has, not what the range holds.
@@ -428,23 +439,10 @@ pub(crate) fn restart_sequences() -> bool {
     })
 }
 
-/// Bytes of addresses that the process may have (`RLIMIT_AS`); `usize::MAX` without a limit.
-pub(crate) fn address_limit() -> usize {
-    const RLIMIT_AS: usize = 9;
-    limit(RLIMIT_AS)
-}
-
-/// Whether the process may have only so many addresses, or so much private memory.
-pub(crate) fn is_limited() -> bool {
-    const RLIMIT_DATA: usize = 2;
-    address_limit().min(limit(RLIMIT_DATA)) < usize::MAX
-}
-
-fn limit(resource: usize) -> usize {
-    let mut limit = [u64::MAX; 2];
-    // SAFETY: writes the two words of the limit of the calling process.
-    unsafe { arch::syscall6(arch::SYS_PRLIMIT, 0, resource, 0, (&raw mut limit).addr(), 0, 0) };
-    limit[0] as usize
+/// Whether so much is mapped already that addresses are to be saved for what the process may have: an eighth of it.
+pub(crate) fn is_crowded() -> bool {
+    let limit = known_limit();
+    limit < usize::MAX && MAPPED.load(Ordering::Relaxed) >= limit / 8
 }
 
 /// Page faults of the process so far that needed no I/O.
@@ -464,14 +462,6 @@ pub(crate) fn minor_faults() -> u64 {
 pub(crate) unsafe fn spawn(work: extern "C" fn()) -> bool {
     // SAFETY: passed on.
     unsafe { thread::spawn(work, kernel_page()) }
-}
-
-/// Writes to standard error, once. A failure is ignored.
-pub(crate) fn write_stderr(text: &[u8]) {
-    // SAFETY: the kernel reads `text.len()` bytes of a live slice.
-    unsafe {
-        arch::syscall6(arch::SYS_WRITE, 2, text.as_ptr().addr(), text.len(), 0, 0, 0);
-    }
 }
 
 /// Monotonic time in nanoseconds. Not by the C library's function, which programs and their tools put their own in the

@@ -5,9 +5,10 @@
 //! handlers with the process, but neither the current folder nor the root. What it inherits from the caller, and does
 //! not need, it gives up in [`settle_thread`].
 
+use super::start::{PROCESSORS, forget_process, process, process_now};
 use core::cell::UnsafeCell;
 use core::ptr;
-use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 cfg_if::cfg_if! {
     if #[cfg(all(test, loom))] {
@@ -33,9 +34,12 @@ struct Control {
     id: AtomicU32,
     /// Its number, also when it has ended.
     last_id: AtomicU32,
-    /// The process that started the thread last, or made this record.
+    /// The process that started the thread last, or made this record; [`NO_PROCESS`] after a fork.
     process: AtomicU32,
 }
+
+/// No process's number, and not 0.
+const NO_PROCESS: u32 = u32::MAX;
 
 /// Where the control record lies, or null before the first start.
 static CONTROL: AtomicPtr<Control> = AtomicPtr::new(ptr::null_mut());
@@ -83,12 +87,6 @@ fn make_control(page: usize) -> Option<&'static Control> {
     self::control()
 }
 
-/// The calling process's number.
-fn process() -> u32 {
-    // SAFETY: only returns a number.
-    unsafe { arch::syscall6(arch::SYS_GETPID, 0, 0, 0, 0, 0, 0) as u32 }
-}
-
 /// Starts the thread, which runs `work` once. Returns `false` when the kernel refuses. Its thread-local storage is the
 /// caller's, which it must not touch. `page` is the length of the kernel's pages.
 ///
@@ -125,9 +123,11 @@ pub(super) unsafe fn spawn(work: extern "C" fn(), page: usize) -> bool {
 }
 
 /// Gives up, in the thread, what it inherited and does not need: the caller's processors, its capabilities, and the
-/// hold on the current folder. A process with a system call filter is left as it is: the filter may end it for a call
-/// that it does not know.
-pub(crate) fn settle_thread() {
+/// hold on the current folder. Returns the effective and permitted capabilities that it had, if it had any.
+///
+/// A process with a system call filter is left as it is, and `None` returned: the filter may end it for a call that it
+/// does not know.
+pub(crate) fn settle_thread() -> Option<[u32; 4]> {
     const PR_GET_SECCOMP: usize = 21;
     const EINVAL: isize = 22;
     let (header, none) = ([CAPABILITY_VERSION_3, 0], [0_u32; 6]);
@@ -136,22 +136,22 @@ pub(crate) fn settle_thread() {
         let filter = arch::syscall6(arch::SYS_PRCTL, PR_GET_SECCOMP, 0, 0, 0, 0, 0).cast_signed();
         // `EINVAL` comes from a kernel that has no filters.
         if filter != 0 && filter != -EINVAL {
-            return;
+            return None;
         }
+        let had = privileges(0);
         // Zeroes, which stand for an unknown mask, are refused.
         let processors = (&raw const PROCESSORS).addr();
         arch::syscall6(arch::SYS_SCHED_SETAFFINITY, 0, size_of_val(&PROCESSORS), processors, 0, 0, 0);
         arch::syscall6(arch::SYS_CHDIR, c"/".as_ptr().addr(), 0, 0, 0, 0, 0);
+        if had == [0; 4] {
+            return None;
+        }
         arch::syscall6(arch::SYS_CAPSET, (&raw const header).addr(), (&raw const none).addr(), 0, 0, 0, 0);
+        Some(had)
     }
 }
 
-/// Effective and permitted capabilities of the calling thread.
-pub(crate) fn own_privileges() -> [u32; 4] {
-    privileges(0)
-}
-
-/// Those of the process's first thread. That they change tells that the process became another user, or gave privileges
+/// The capabilities of the process's first thread, as [`settle_thread`] returns them. That they change tells that the process became another user, or gave privileges
 /// up: the C library does so in the threads that it knows, not in the allocator's own.
 pub(crate) fn first_threads_privileges() -> [u32; 4] {
     privileges(process())
@@ -173,7 +173,27 @@ pub(crate) fn thread_is_lost() -> bool {
 
 /// Whether this process started the thread last: not the child of a fork, nor of a `vfork`, which shares the memory.
 pub(crate) fn thread_is_own() -> bool {
-    control().is_some_and(|control| control.process.load(Ordering::Relaxed) == process())
+    control().is_some_and(|control| {
+        let now = process_now();
+        if control.process.load(Ordering::Relaxed) == now {
+            return true;
+        }
+        // The child of a fork that no handler was called for may have its parent's number noted. The thread tells.
+        let last = control.last_id.load(Ordering::Relaxed);
+        let is_own = last != 0 && is_thread_of(now, last);
+        if is_own {
+            control.process.store(now, Ordering::Relaxed);
+        }
+        is_own
+    })
+}
+
+/// Whether a process has a thread of this number.
+fn is_thread_of(process: u32, thread: u32) -> bool {
+    const ESRCH: isize = 3;
+    // SAFETY: signal 0 is none, and only asks for the thread.
+    let result = unsafe { arch::syscall6(arch::SYS_TGKILL, process as usize, thread as usize, 0, 0, 0, 0) };
+    result.cast_signed() != -ESRCH
 }
 
 /// A number that no other thread has at this moment: the address of the calling thread's words. The allocator's own
@@ -190,17 +210,18 @@ pub(super) fn is_on_stack(address: usize) -> bool {
 
 /// Forgets the thread of [`spawn`], in the child of a fork, where it does not exist.
 pub(crate) fn forget_thread() {
+    // Asked when it is needed: a filter may forbid it in children.
+    forget_process();
     if let Some(control) = control() {
         control.id.store(0, Ordering::Release);
         control.last_id.store(0, Ordering::Relaxed);
-        control.process.store(process(), Ordering::Relaxed);
+        control.process.store(NO_PROCESS, Ordering::Relaxed);
     }
 }
 
 /// Waits until the thread is none of the process any more, but no longer than about a millisecond. Returns whether it
 /// is so.
 pub(crate) fn wait_for_thread_end() -> bool {
-    const ESRCH: isize = 3;
     let Some(control) = control() else { return true };
     // Acquire: what the thread did is done, for the caller too.
     let id = control.id.load(Ordering::Acquire);
@@ -216,9 +237,7 @@ pub(crate) fn wait_for_thread_end() -> bool {
     if last == 0 {
         return true;
     }
-    // SAFETY: signal 0 is none, and only asks for the thread.
-    let result = unsafe { arch::syscall6(arch::SYS_TGKILL, process() as usize, last as usize, 0, 0, 0, 0) };
-    if result.cast_signed() != -ESRCH {
+    if is_thread_of(process(), last) {
         yield_now();
         return false;
     }
@@ -260,19 +279,3 @@ fn futex_wait(word: &AtomicU32, operation: usize, expected: u32, ms: u32) {
         arch::syscall6(arch::SYS_FUTEX, word, operation, expected as usize, time, 0, 0);
     }
 }
-
-/// The processors that the process was started with, one bit each; zeroes if there are more than these.
-static PROCESSORS: [AtomicU64; 16] = [const { AtomicU64::new(0) }; 16];
-
-/// Notes the processors before the program can bind its threads to some of them.
-#[cfg(not(loom))]
-#[used]
-#[unsafe(link_section = ".init_array")]
-static NOTE_PROCESSORS: extern "C" fn() = {
-    extern "C" fn note() {
-        let (len, mask) = (size_of_val(&PROCESSORS), PROCESSORS.as_ptr().addr());
-        // SAFETY: writes at most as many bytes as the static has, before another thread reads them.
-        unsafe { arch::syscall6(arch::SYS_SCHED_GETAFFINITY, 0, len, mask, 0, 0, 0) };
-    }
-    note
-};

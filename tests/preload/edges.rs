@@ -141,7 +141,7 @@ fn limits_on_addresses_are_lived_with() {
     for mib in [512, 64, 12] {
         passes(&path, &["self", &mib.to_string()]);
         // Each takes three seconds.
-        for bytes in if mib == 64 { &["100", "3000", "100000", "1048576"][..] } else { &[] } {
+        for bytes in if mib == 64 { &["100", "3000", "100000", "1048576", "5000000"][..] } else { &[] } {
             passes(&path, &["waits", &mib.to_string(), bytes]);
         }
         let mut command = program(&path);
@@ -155,6 +155,15 @@ fn limits_on_addresses_are_lived_with() {
         }
         let stdout = run(command.args(["start", &mib.to_string()]).env("LD_PRELOAD", &*ALL_FACTORS));
         assert!(stdout.ends_with(" checks, 0 failures\n"), "{mib} MiB from the start: {stdout}");
+    }
+}
+
+/// Segments of 4 MiB hold one object of 2.1 MB, or 31 of 100 KB: where addresses are scarce, they are not used for those.
+#[test]
+fn scarce_addresses_are_used_densely() {
+    let path = compile_with("limits", "limits.c", &["-fno-builtin"]);
+    for bytes in ["70000", "100000", "300000", "700000", "1100000", "2200000", "3000000", "5000000"] {
+        passes(&path, &["dense", "600", bytes]);
     }
 }
 
@@ -174,4 +183,130 @@ fn other_mappings_in_the_range_are_left_alone() {
 #[test]
 fn any_thread_may_ask_for_statistics_and_trim() {
     passes(&compile("foreign_threads"), &[]);
+}
+
+/// Lengths of objects of every station.
+const LENGTHS: [&str; 10] = ["3", "64", "700", "2000", "9000", "100000", "700000", "2097152", "6000000", "40000000"];
+
+/// Levels under which objects have different things before, in and behind them.
+fn surroundings() -> [Vec<(&'static str, &'static str)>; 7] {
+    [
+        vec![],
+        vec![("HAKMEM_HEADER", "16")],
+        vec![("HAKMEM_HEADER", "32")],
+        vec![("HAKMEM_MODE", "original")],
+        vec![("HAKMEM_MODE", "hardened")],
+        vec![("HAKMEM_DISABLE_FREE_CHECK", "1"), ("HAKMEM_CANARY", "on")],
+        vec![("HAKMEM_DISABLE_FREE_CHECK", "1"), ("HAKMEM_PURGE", "never")],
+    ]
+}
+
+/// An object whose free waits is as free as any other.
+#[test]
+fn an_object_whose_free_waits_is_not_freed_again() {
+    let path = compile("in_fork");
+    for (task, sentence) in [
+        ("twice", "hakmem: double free\n"),
+        ("realloc", "hakmem: realloc of a freed object\n"),
+        ("usable", "hakmem: malloc_usable_size of a freed object\n"),
+        ("later", "hakmem: double free\n"),
+    ] {
+        for variables in surroundings() {
+            // What the slot list of a thread holds is verified by this factor alone, or by headers.
+            let is_verified = !variables.contains(&("HAKMEM_DISABLE_FREE_CHECK", "1"));
+            for bytes in LENGTHS.iter().filter(|bytes| is_verified || bytes.len() == "40000000".len()) {
+                let mut command = program(&path);
+                command.args([task, bytes]).envs(variables.iter().copied()).env("LD_PRELOAD", &*ALL_FACTORS);
+                let output = finish(&mut command);
+                let (stdout, stderr) = texts(&output);
+                assert_eq!(
+                    output.status.signal(),
+                    Some(libc::SIGABRT),
+                    "{task} {bytes} {variables:?}: {stdout}{stderr}"
+                );
+                assert!(
+                    stderr.lines().all(|line| line == sentence.trim_end()),
+                    "{task} {bytes} {variables:?}: {stderr}"
+                );
+            }
+        }
+    }
+}
+
+/// The bypass's objects change their size as all others do, and become ordinary ones.
+#[test]
+fn objects_of_a_fork_s_handlers_change_their_size() {
+    let path = compile("in_fork");
+    for variables in surroundings() {
+        for bytes in LENGTHS {
+            let mut command = program(&path);
+            command.args(["resize", bytes]).envs(variables.iter().copied()).env("LD_PRELOAD", &*ALL_FACTORS);
+            let stdout = run(&mut command);
+            assert!(stdout.ends_with(" checks, 0 failures\n"), "{bytes} {variables:?}: {stdout}");
+        }
+    }
+}
+
+/// What the bypass served goes back to the OS as all other memory does.
+#[test]
+fn memory_of_a_fork_s_handlers_goes_back() {
+    let path = compile("in_fork");
+    for (task, variables) in [
+        ("many", vec![]),
+        ("many-by-request", vec![]),
+        ("many-by-request", vec![("HAKMEM_PURGE", "immediate")]),
+        ("many", vec![("HAKMEM_MODE", "hardened")]),
+    ] {
+        for bytes in ["40", "300", "1000"] {
+            let mut command = program(&path);
+            command.args([task, bytes]).envs(variables.iter().copied()).env("LD_PRELOAD", &*ALL_FACTORS);
+            let stdout = run(&mut command);
+            assert!(stdout.ends_with(" checks, 0 failures\n"), "{task} {bytes} {variables:?}: {stdout}");
+        }
+    }
+}
+
+/// The system calls that docs/tuning.md says a setting avoids; a filter ends the process for one of them.
+#[test]
+fn a_filter_of_system_calls_may_know_few() {
+    let path = compile("filter");
+    let thread = ["clone", "rt_sigprocmask", "mprotect", "prctl", "futex", "membarrier"];
+    let settings: [(&[_], &[_]); 6] = [
+        (
+            &[],
+            &[
+                "capget",
+                "capset",
+                "chdir",
+                "getpid",
+                "prlimit64",
+                "sched_getaffinity",
+                "sched_setaffinity",
+                "sched_yield",
+            ],
+        ),
+        (&[("HAKMEM_PURGE", "immediate")], &thread),
+        (&[("HAKMEM_THP", "on")], &["mincore", "process_vm_readv"]),
+        (&[("HAKMEM_THP", "off")], &["mincore", "process_vm_readv"]),
+        (&[("HAKMEM_PURGE", "never")], &["clock_gettime"]),
+        (&[("HAKMEM_PURGE", "never"), ("HAKMEM_THP", "off")], &["madvise"]),
+    ];
+    let docs =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/tuning.md")).expect("it is there");
+    let serves = &|variables: &[(&str, &str)], call: &str| {
+        let mut command = program(&path);
+        let output = finish(command.arg(call).envs(variables.iter().copied()).env("LD_PRELOAD", &*ALL_FACTORS));
+        let (stdout, stderr) = texts(&output);
+        assert!(output.status.success(), "{call} {variables:?}: {} {stdout}{stderr}", output.status);
+        println!("{call} {variables:?}: {stdout}");
+    };
+    // Each sleeps most of the time.
+    std::thread::scope(|scope| {
+        for (variables, calls) in settings {
+            for &call in calls {
+                assert!(docs.contains(&format!("`{call}`")), "docs/tuning.md does not name {call}");
+                scope.spawn(move || serves(variables, call));
+            }
+        }
+    });
 }

@@ -1,6 +1,6 @@
 /* Limits that the process sets for itself, or that it has from its start (`start`): what it is served, and that all of
    it serves again once it is freed. Arguments: `self` or `start`, and the limit on addresses in MiB; `waits`, the limit, and
-   the size of objects; or `mlock`. */
+   the size of objects; `dense` and the same; or `mlock`. */
 #include "check.h"
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -81,6 +81,19 @@ static void limited(int is_own)
     }
 }
 
+/* Objects of any size get most of the addresses that there are. */
+static void dense(size_t bytes)
+{
+    struct rlimit new = { limit, limit };
+    CHECK(setrlimit(RLIMIT_AS, &new) == 0);
+    size_t room = limit - addresses();
+    size_t served = fill(bytes);
+    CHECK(served >= room / 8 * 7, "%zu: %zu of %zu KiB", bytes, served >> 10, room >> 10);
+    /* And again, of another size, for which a part of what was used does not fit. */
+    served = fill(bytes / 2 + 1);
+    CHECK(served >= room / 8 * 5, "%zu: %zu of %zu KiB", bytes / 2 + 1, served >> 10, room >> 10);
+}
+
 /* What was freed is given back by itself, for mappings of others. */
 static void waits(size_t bytes)
 {
@@ -125,6 +138,8 @@ int main(int count, char **arguments)
         locked();
     } else if (strcmp(arguments[1], "waits") == 0) {
         waits(strtoul(arguments[3], NULL, 10));
+    } else if (strcmp(arguments[1], "dense") == 0) {
+        dense(strtoul(arguments[3], NULL, 10));
     } else {
         limited(strcmp(arguments[1], "self") == 0);
     }

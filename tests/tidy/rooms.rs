@@ -68,7 +68,13 @@ const ALLOCATOR: &[Layer] = &[
     layer(&["metadata/page_map.rs", "metadata/"], "address to record, outside the range too"),
     layer(&["alloc/treiber_stack.rs"], "blocks of memory that are pushed and popped without a lock"),
     apart(
-        &["alloc/bypass.rs", "alloc/gate.rs", "alloc/thread_cache.rs", "alloc/transfer_batch.rs"],
+        &[
+            "alloc/bypass.rs",
+            "alloc/deferred_frees.rs",
+            "alloc/gate.rs",
+            "alloc/thread_cache.rs",
+            "alloc/transfer_batch.rs",
+        ],
         "what every request and free passes, or what replaces it, below the factors: no level is asked here",
     ),
     layer(&["alloc/transfer_cache.rs"], "the batches that wait for a thread, below the factors too"),
