@@ -5,7 +5,7 @@
 //! pages.
 
 use super::thread_cache::{self, OUTBOX_SLOTS};
-use super::thread_heap::Heap;
+use super::thread_heap::{self, Heap};
 use super::{release, transfer_cache};
 use crate::class::{Class, Owner, SlotListOffset};
 use crate::config::ActiveConfig;
@@ -38,15 +38,7 @@ pub(super) fn empty_all(active: ActiveConfig, heap: &Heap, batches: bool) -> boo
 /// whether the purge is due.
 pub(super) fn empty(active: ActiveConfig, heap: &Heap, class: Class, batches: bool) -> bool {
     let mut objects = [ptr::null_mut(); OUTBOX_SLOTS];
-    let mut count = 0;
-    while count < objects.len() {
-        let object = heap.cache.pop_outbox(class);
-        if object.is_null() {
-            break;
-        }
-        objects[count] = object;
-        count += 1;
-    }
+    let count = thread_heap::fill(&mut objects, || heap.cache.pop_outbox(class));
     heap.cache.returned.add(count as u64);
     heap.counters.owned_pages.sent.add(count as u64);
     let (mut rest, mut is_due) = (&mut objects[..count], false);

@@ -337,15 +337,7 @@ impl Heap {
 
     /// Takes the newest objects out of a slot list, as many as there is room for. Returns how many there are.
     pub(super) fn drain(&self, class: Class, objects: &mut [*mut u8]) -> usize {
-        let mut taken = 0;
-        while taken < objects.len() {
-            let object = self.cache.pop(class);
-            if object.is_null() {
-                break;
-            }
-            objects[taken] = object;
-            taken += 1;
-        }
+        let taken = fill(objects, || self.cache.pop(class));
         // The newest last, as they were in the list.
         objects[..taken].reverse();
         taken
@@ -441,6 +433,20 @@ impl Heap {
         self.next_spare.set(spare.first);
         spare.first = Some(self);
     }
+}
+
+/// Fills `objects` by `pop`, until it returns null. Returns how many there are.
+pub(super) fn fill(objects: &mut [*mut u8], mut pop: impl FnMut() -> *mut u8) -> usize {
+    let mut taken = 0;
+    while taken < objects.len() {
+        let object = pop();
+        if object.is_null() {
+            break;
+        }
+        objects[taken] = object;
+        taken += 1;
+    }
+    taken
 }
 
 /// Objects that users hold, from the counts of all caches; exact while no thread allocates or frees.
