@@ -122,7 +122,8 @@ fn look_at(heap: &'static Heap, watch: &mut thread_heap::Watch) -> (Option<Findi
         watch.outbox_position = position;
         is_still = false;
     }
-    if is_still {
+    let mut owned = Class::all().take_while(|class| class.has_owners());
+    if is_still && owned.any(|class| heap.cache.held_in_outbox(class) > 0) {
         lists |= OUTBOXES;
     }
     let lists = if is_still { lists } else { large };
