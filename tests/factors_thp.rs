@@ -85,6 +85,33 @@ fn objects_of_which_a_byte_is_touched_hold_an_os_page() {
 }
 
 /// The records of a segment of large objects are one OS page, or two where it has more than a dozen.
+/// It does not matter where in a long object the byte is.
+#[test]
+fn long_objects_of_which_some_byte_is_touched_hold_an_os_page() {
+    let name = "long_objects_of_which_some_byte_is_touched_hold_an_os_page";
+    for size in [4_300_000, 7 * MIB, 21 * MIB + 5, 100_000_000] {
+        for eighth in [1, 4, 7] {
+            common::case(name, &format!("{size} {eighth}")).succeeds(|| {
+                if !hakmem::factors::registry().iter().all(|factor| factor.present) {
+                    return;
+                }
+                let before = hakmem::stats().resident_bytes;
+                let objects: Vec<*mut u8> = (0..40)
+                    .map(|_| {
+                        let object = allocate(size);
+                        // SAFETY: within the object.
+                        unsafe { object.add(size / 8 * eighth).write(1) };
+                        object
+                    })
+                    .collect();
+                let held = hakmem::stats().resident_bytes - before;
+                assert!(held < 8 * MIB as u64, "{held} bytes for 40 of {size}");
+                objects.into_iter().for_each(|object| free(object, size));
+            });
+        }
+    }
+}
+
 #[test]
 fn objects_that_are_not_touched_hold_their_records() {
     let name = "objects_that_are_not_touched_hold_their_records";

@@ -31,6 +31,8 @@ pub(super) struct Probe {
     pub(super) base: usize,
     /// Whether the kernel was advised to use a huge page.
     pub(super) is_huge: bool,
+    /// By how many 128ths the mapping that begins there is longer than a power of two.
+    pub(super) more: u8,
 }
 
 /// What a sort of memory starts with.
@@ -91,14 +93,14 @@ impl Predictor {
         if self.dense && self.left > 0 {
             self.left -= 1;
         } else {
-            self.note(Probe { base, is_huge: self.dense });
+            self.note(Probe { base, is_huge: self.dense, more: 0 });
         }
         self.dense
     }
 
     /// Notes that the 2 MiB from `base` have ordinary pages, whatever is believed of them: the next judgement looks there.
     pub(super) fn skip(&mut self, base: usize) {
-        self.note(Probe { base, is_huge: false });
+        self.note(Probe { base, is_huge: false, more: 0 });
     }
 
     fn note(&mut self, probe: Probe) {
@@ -154,9 +156,13 @@ impl SharedPredictor {
         }
     }
 
-    pub(super) fn judge(&self, base: usize, look: impl Fn(Probe) -> Option<u8>) -> bool {
+    /// As [`Predictor::judge`], for a mapping that is by so many 128ths longer than a power of two.
+    pub(super) fn judge(&self, base: usize, more: u8, look: impl Fn(Probe) -> Option<u8>) -> bool {
         let mut predictor = Predictor::from_bits(self.start, self.bits.load(Ordering::Relaxed));
         let is_huge = predictor.judge(base, look);
+        if let Some(probe) = predictor.probe.as_mut().filter(|probe| probe.base == base) {
+            probe.more = more;
+        }
         self.bits.store(predictor.to_bits(), Ordering::Relaxed);
         is_huge
     }
@@ -166,29 +172,30 @@ impl Predictor {
     /// All but `start` and the older memory in one word. The probe's address is a multiple of [`HUGE_PAGE`] and leaves 21
     /// bits.
     const fn to_bits(self) -> u64 {
-        let (base, is_huge) = match self.probe {
-            Some(probe) => (probe.base as u64 | 2, probe.is_huge),
-            None => (0, false),
+        let (base, is_huge, more) = match self.probe {
+            Some(probe) => (probe.base as u64 | 2, probe.is_huge, probe.more),
+            None => (0, false, 0),
         };
-        let flags = self.dense as u64 | (is_huge as u64) << 2 | (self.proven as u64) << 3;
-        base | flags | (self.left as u64) << 4 | (self.interval as u64) << 12 | (self.doubt as u64) << 20
+        let flags = self.dense as u64 | (is_huge as u64) << 2 | (self.proven as u64) << 3 | (self.doubt as u64) << 4;
+        base | flags | (self.left as u64) << 5 | (self.interval as u64) << 9 | (more as u64) << 13
     }
 
     fn from_bits(start: Start, bits: u64) -> Predictor {
-        let probe = Probe { base: bits as usize / HUGE_PAGE * HUGE_PAGE, is_huge: bits & 4 != 0 };
+        let base = bits as usize / HUGE_PAGE * HUGE_PAGE;
+        let probe = Probe { base, is_huge: bits & 4 != 0, more: (bits >> 13) as u8 & 127 };
         Predictor {
             dense: bits & 1 != 0,
             proven: bits & 8 != 0,
-            left: (bits >> 4) as u8,
-            interval: (bits >> 12) as u8,
-            doubt: bits & 1 << 20 != 0,
+            left: (bits >> 5) as u8 & 15,
+            interval: (bits >> 9) as u8 & 15,
+            doubt: bits & 1 << 4 != 0,
             probe: (bits & 2 != 0).then_some(probe),
             ..Predictor::new(start)
         }
     }
 }
 
-const _: () = assert!(HUGE_PAGE >= 1 << 21, "room for all that `to_bits` packs");
+const _: () = assert!(HUGE_PAGE >= 1 << 20 && INTERVAL_MAX < 16, "room for all that `to_bits` packs");
 
 /// How many sixteenths of 2 MiB that were handed out earlier are used; `None` where they were not touched yet, or are not
 /// mapped any more.

@@ -111,14 +111,31 @@ global! {
     static MAPPINGS: [SharedPredictor; usize::BITS as usize] = each SharedPredictor::new(Start::Huge);
 }
 
-/// Whether a mapping shall have huge pages. Judged by its first whole 2 MiB, in which an object that is touched at
-/// all is touched.
+/// Whether a mapping shall have huge pages. Judged by an earlier one of about its length.
 fn is_mapping_dense(base: usize, bytes: usize) -> bool {
     let first = base.next_multiple_of(HUGE_PAGE);
     if first + HUGE_PAGE > base + bytes {
         return false;
     }
-    MAPPINGS[bytes.ilog2() as usize].judge(first, look)
+    let bytes = base + bytes - first;
+    let power = 1 << bytes.ilog2();
+    let more = (bytes - power) / (power / 128);
+    let look = |probe: Probe| look_along(probe, (power + usize::from(probe.more) * (power / 128)) / HUGE_PAGE);
+    MAPPINGS[bytes.ilog2() as usize].judge(first, more as u8, look)
+}
+
+/// Most of a mapping's pieces of 2 MiB that are looked at, from either end.
+const LOOKS_MAX: usize = 64;
+
+/// As [`look`], of so many pieces of 2 MiB in a row: how densely the first one that is touched is used, or the last one,
+/// whichever less. Nearly always the first piece is the first one, and then the last.
+fn look_along(probe: Probe, pieces: usize) -> Option<u8> {
+    let pieces = pieces.max(1);
+    let looks = pieces.min(LOOKS_MAX);
+    let at = |piece: usize| look(Probe { base: probe.base + piece * HUGE_PAGE, ..probe });
+    let first = (0..looks).find_map(|place| at(place * pieces / looks))?;
+    let last = (0..looks).find_map(|place| at(pieces - 1 - place * pieces / looks));
+    Some(last.map_or(first, |last| first.min(last)))
 }
 
 /// Lengths of runs, in steps of 8 blocks, that cover half a segment: those of the size classes from 2 to 4 MiB.
