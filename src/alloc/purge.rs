@@ -4,7 +4,7 @@
 //! The factor `purge` decides when; this file does the work at each station. Batches that wait in the transfer cache go
 //! back to pages and segments, then mappings of the pool and half segments go back to the OS.
 
-use super::{arena, bypass, central_free_list, gate, idle_caches, mapping_pool, release, transfer_cache};
+use super::{arena, bypass, central_free_list, gate, idle_caches, mapping_pool, release, thread_heap, transfer_cache};
 use crate::config::{ActiveConfig, active};
 use crate::factor::original::bigcache;
 use crate::factor::purge::{self, Action, IDLE_EPOCHS, PurgeState, WAIT_EPOCHS, When};
@@ -88,13 +88,13 @@ fn give_chunk(counters: &factor::Counters, chunk: *mut u8, bytes: usize) -> bool
 
 /// For so many milliseconds after a fork the thread is not started again: programs count their threads right after it
 /// (Python from 3.12 on warns of more than one).
-const STOP_MS: u32 = 250;
+const STOP_MS: u32 = 30;
 /// A program that forks without end has its memory looked after by callers, after so many milliseconds.
 const STOP_MS_MAX: u32 = 1_000;
 /// Bytes that are given back in calls of `fork` in a second, and least and most of them in one call. A MiB takes between
 /// 4 µs (huge pages) and 54 µs, of which `fork` saves a part, since it has less to copy.
 const FORK_BYTES_PER_SECOND: u64 = 128 << 20;
-const FORK_BYTES_MIN: usize = 4 << 20;
+const FORK_BYTES_MIN: usize = 1 << 20;
 const FORK_BYTES_MAX: usize = 256 << 20;
 /// Milliseconds that [`pause`] waits for the thread at most. A step takes less than one, unless a debugger holds it.
 const PAUSE_MS_MAX: u32 = 1_000;
@@ -158,11 +158,13 @@ fn work_in_caller() {
 ///
 /// It is not started again for [`STOP_MS`], and then by a free. A process that forks and calls nothing any more would
 /// keep what waits. So the fork gives it back, as far as that is little. Where it is much, the thread starts again as
-/// soon as `fork` returns: gigabytes that stay are worse than a thread that is seen.
+/// soon as `fork` returns: gigabytes that stay are worse than a thread that is seen. So it does in a process with other
+/// threads, whose memory comes back later.
 pub(crate) fn stop() {
-    let is_first = pause();
+    // First: a free meanwhile must not find that the last fork was long ago.
     let now = purge::now_ms();
     let since_ms = now.wrapping_sub(STOPPED_MS.swap(now, Ordering::Relaxed));
+    let is_first = pause();
     if is_first {
         STOPPED_FIRST_MS.swap(now, Ordering::Relaxed);
     }
@@ -201,6 +203,8 @@ pub(crate) fn pause() -> bool {
         if purge::now_ms().wrapping_sub(begin) > PAUSE_MS_MAX {
             break;
         }
+        // A free by another thread may have let it go on.
+        STATE.stop();
     }
     is_first
 }
@@ -323,10 +327,12 @@ pub(super) fn is_working() -> bool {
     IN_TRANSIT.try_lock().is_none()
 }
 
-/// Notes that a fork is over, which may have taken long, and lets the purge go on where much waits.
+/// Notes that a fork is over, which may have taken long, and lets the purge go on where much waits, or the process has
+/// other threads anyway.
 pub(super) fn go_on_after_fork() {
     STOPPED_MS.store(purge::now_ms(), Ordering::Relaxed);
-    if GOES_ON.swap(0, Ordering::Relaxed) != 0 {
+    let has_threads = || thread_heap::all().filter(|heap| heap.words.load(Ordering::Relaxed) != 0).nth(1).is_some();
+    if GOES_ON.swap(0, Ordering::Relaxed) != 0 || has_threads() {
         resume();
     }
 }
