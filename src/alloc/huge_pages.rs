@@ -124,18 +124,15 @@ fn is_mapping_dense(base: usize, bytes: usize) -> bool {
     MAPPINGS[bytes.ilog2() as usize].judge(first, more as u8, look)
 }
 
-/// Most of a mapping's pieces of 2 MiB that are looked at, from either end.
-const LOOKS_MAX: usize = 64;
+/// Most of a mapping's pieces of 2 MiB that are looked at.
+const LOOKS_MAX: usize = 128;
 
-/// As [`look`], of so many pieces of 2 MiB in a row: how densely the first one that is touched is used, or the last one,
-/// whichever less. Nearly always the first piece is the first one, and then the last.
+/// As [`look`], of so many pieces of 2 MiB in a row: how densely the first one that is touched is used. Nearly always that
+/// is the first piece. The last one tells little: the object may end in it.
 fn look_along(probe: Probe, pieces: usize) -> Option<u8> {
     let pieces = pieces.max(1);
     let looks = pieces.min(LOOKS_MAX);
-    let at = |piece: usize| look(Probe { base: probe.base + piece * HUGE_PAGE, ..probe });
-    let first = (0..looks).find_map(|place| at(place * pieces / looks))?;
-    let last = (0..looks).find_map(|place| at(pieces - 1 - place * pieces / looks));
-    Some(last.map_or(first, |last| first.min(last)))
+    (0..looks).find_map(|place| look(Probe { base: probe.base + place * pieces / looks * HUGE_PAGE, ..probe }))
 }
 
 /// Lengths of runs, in steps of 8 blocks, that cover half a segment: those of the size classes from 2 to 4 MiB.
