@@ -3,8 +3,7 @@
 //! They are a signal handler that interrupted the allocator, code that runs while the process forks, and the child of a
 //! fork that no handler was called for. They are rare, so the bypass is simple: blocks of powers of two, each after a
 //! header, taken from a range of addresses of its own and kept for reuse in one lock-free stack ([`super::treiber_stack`])
-//! per length. Everything
-//! here may be interrupted at any instruction and called again: no step waits for another.
+//! per length. Everything here may be interrupted at any instruction and called again: no step waits for another.
 //!
 //! Objects of the other stations that such callers free wait in [`super::deferred_frees`].
 //!

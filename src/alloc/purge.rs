@@ -88,7 +88,7 @@ fn give_chunk(counters: &factor::Counters, chunk: *mut u8, bytes: usize) -> bool
 
 /// For so many milliseconds after a fork the thread is not started again: programs count their threads right after it
 /// (Python from 3.12 on warns of more than one).
-const STOP_MS: u32 = 30;
+const STOP_MS: u32 = 250;
 /// A program that forks without end has its memory looked after by callers, after so many milliseconds.
 const STOP_MS_MAX: u32 = 1_000;
 /// Bytes that are given back in calls of `fork` in a second, and least and most of them in one call. A MiB takes between
@@ -210,9 +210,16 @@ pub(crate) fn pause() -> bool {
 }
 
 /// Lets the purge go on after [`pause`], with a thread of the caller's user, groups and namespaces.
+#[allow(dead_code, reason = "only the C interface calls it")]
 pub(crate) fn resume() {
     // The child of a `vfork` shares the memory, but the thread would be its own, and end with it.
-    if os::thread_is_own() && STATE.resume() == Action::Start {
+    if os::thread_is_own() {
+        resume_own();
+    }
+}
+
+fn resume_own() {
+    if STATE.resume() == Action::Start {
         start(&COUNTERS);
     }
 }
@@ -333,7 +340,7 @@ pub(super) fn go_on_after_fork() {
     STOPPED_MS.store(purge::now_ms(), Ordering::Relaxed);
     let has_threads = || thread_heap::all().filter(|heap| heap.words.load(Ordering::Relaxed) != 0).nth(1).is_some();
     if GOES_ON.swap(0, Ordering::Relaxed) != 0 || has_threads() {
-        resume();
+        resume_own();
     }
 }
 
