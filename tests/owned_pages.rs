@@ -3,7 +3,7 @@
 mod common;
 
 use common::requests::{allocate, free};
-use common::{case, present};
+use common::{case, eventually, present};
 use hakmem::Hakmem;
 use hakmem::factors::FactorId;
 use std::collections::BTreeMap;
@@ -24,6 +24,16 @@ fn request(bytes: usize, count: usize) -> Objects {
 
 fn give_up(objects: impl IntoIterator<Item = usize>, bytes: usize) {
     objects.into_iter().for_each(|object| free(std::ptr::with_exposed_provenance_mut(object), bytes));
+}
+
+/// Slots in all pages for objects of this size.
+fn slots(bytes: usize) -> usize {
+    let stats = hakmem::stats();
+    let class = stats.classes().iter().find(|class| class.object_bytes == bytes).expect("a size class");
+    [class.live, class.thread_caches, class.transfer_cache, class.free_slots]
+        .iter()
+        .map(|part| part.objects as usize)
+        .sum()
 }
 
 /// Each of the threads requests objects, frees every second one of the next thread's, and requests as many again. Returns the
@@ -66,14 +76,13 @@ fn threads_that_free_their_neighbours_do_not_share_cache_lines() {
     }
     for threads in [2, 5] {
         for bytes in [8, 16, 24, 32, 48, 80, 96, 112] {
-            case("threads_that_free_their_neighbours_do_not_share_cache_lines", &format!("{threads} {bytes}")).run(
-                || {
+            case("threads_that_free_their_neighbours_do_not_share_cache_lines", &format!("{threads} {bytes}"))
+                .succeeds(|| {
                     let shared = shared_lines(threads, bytes);
                     assert!(shared < 0.05, "{threads} threads, {bytes} B: {shared}");
                     let counter = |name| hakmem::stats().factor(FactorId::OwnedPages).counter(name);
                     assert!(counter("sent") >= Some((threads * OBJECTS / 4) as u64), "{:?}", counter("sent"));
-                },
-            );
+                });
         }
     }
 }
@@ -84,7 +93,7 @@ fn without_owners_they_do() {
     if !present("thread-cache") {
         return;
     }
-    case("without_owners_they_do", "16").var("HAKMEM_DISABLE_OWNED_PAGES", "1").run(|| {
+    case("without_owners_they_do", "16").var("HAKMEM_DISABLE_OWNED_PAGES", "1").succeeds(|| {
         let shared = shared_lines(2, 16);
         assert!(shared > 0.3, "{shared}");
     });
@@ -93,7 +102,7 @@ fn without_owners_they_do() {
 /// Threads that end leave their pages: the next ones, and the first one, use the free slots before new pages.
 #[test]
 fn pages_of_ended_threads_are_used_by_others() {
-    case("pages_of_ended_threads_are_used_by_others", "").run(|| {
+    case("pages_of_ended_threads_are_used_by_others", "").succeeds(|| {
         const THREADS: usize = 40;
         const BYTES: usize = 64;
         let mut kept = Vec::new();
@@ -113,15 +122,65 @@ fn pages_of_ended_threads_are_used_by_others() {
                 .collect();
             kept.extend(threads.into_iter().flat_map(|thread| thread.join().expect("no panic")));
         });
-        let before = hakmem::stats().mapped_bytes - hakmem::stats().free_block_bytes;
+        eventually("what the threads' caches held goes to its pages", || hakmem::stats().transfer_cache.bytes == 0);
+        let before = slots(BYTES);
         let again = request(BYTES, THREADS * OBJECTS / 4);
-        let after = hakmem::stats().mapped_bytes - hakmem::stats().free_block_bytes;
-        let new = after.saturating_sub(before) as usize;
-        assert!(
-            new < BYTES * THREADS * OBJECTS / 4 / 4,
-            "{new} bytes of new pages, where half of the old ones are free"
-        );
+        let new = slots(BYTES) - before;
+        assert!(new < THREADS * OBJECTS / 4 / 4, "{new} slots of new pages, where half of the old ones are free");
         give_up(again, BYTES);
         give_up(kept, BYTES);
+    });
+}
+
+/// One thread frees what others requested, more owners and sizes than it has return lists. The objects go back: their
+/// threads get them again, each object once, and do not request new pages.
+#[test]
+fn objects_return_by_lists_that_change_their_owners() {
+    if !present("owned-pages") || !present("thread-cache") {
+        return;
+    }
+    case("objects_return_by_lists_that_change_their_owners", "").succeeds(|| {
+        const THREADS: usize = 6;
+        const ROUNDS: usize = 4;
+        const SIZES: [usize; 7] = [16, 32, 48, 64, 80, 96, 112];
+        let tables: Vec<Mutex<Vec<(usize, Objects)>>> = (0..THREADS).map(|_| Mutex::default()).collect();
+        let step = Barrier::new(THREADS + 1);
+        let all_slots = || SIZES.iter().map(|&bytes| slots(bytes)).sum::<usize>();
+        let mut most_slots = [0; ROUNDS];
+        std::thread::scope(|scope| {
+            for table in &tables {
+                let step = &step;
+                scope.spawn(move || {
+                    for _ in 0..ROUNDS {
+                        *table.lock().expect("no panic") =
+                            SIZES.iter().map(|&bytes| (bytes, request(bytes, OBJECTS))).collect();
+                        step.wait();
+                        step.wait();
+                    }
+                });
+            }
+            for most in &mut most_slots {
+                step.wait();
+                *most = all_slots();
+                let mut seen = BTreeMap::<usize, usize>::new();
+                for (thread, table) in tables.iter().enumerate() {
+                    for (bytes, objects) in table.lock().expect("no panic").drain(..) {
+                        for &object in &objects {
+                            assert_eq!(seen.insert(object, thread), None, "an address that two requests got");
+                        }
+                        give_up(objects, bytes);
+                    }
+                }
+                step.wait();
+            }
+        });
+        let counter = |name| hakmem::stats().factor(FactorId::OwnedPages).counter(name);
+        // Less what waits in outboxes and return lists, a stack of 126 each.
+        let most = ROUNDS * THREADS * SIZES.len() * OBJECTS;
+        let least = most - (SIZES.len() + 8) * 126;
+        assert!((Some(least as u64)..=Some(most as u64)).contains(&counter("sent")), "{:?}", counter("sent"));
+        assert!(counter("lists") >= Some((THREADS * SIZES.len()) as u64), "{:?}", counter("lists"));
+        let [first, .., last] = most_slots;
+        assert!(4 * last < 5 * first, "{last} slots in the last round, {first} in the first one");
     });
 }

@@ -200,7 +200,7 @@ fn free_size_classed(
 ) -> bool {
     let Some(base) = hardening::wait(active, heap, class, base) else { return false };
     match heap {
-        Some(heap) if outbox::is_foreign(heap, base) => send_back(active, heap, class, base),
+        Some(heap) if outbox::is_foreign(heap, base) => outbox::give(active, heap, class, base),
         Some(heap) if heap.cache.push(class, base) => false,
         Some(heap) => overflow(active, heap, class, base),
         None => {
@@ -208,19 +208,6 @@ fn free_size_classed(
             release::give_back(active, counters, class, &[base])
         }
     }
-}
-
-/// Frees an object of another owner's page.
-fn send_back(active: ActiveConfig, heap: &Heap, class: Class, object: *mut u8) -> bool {
-    if heap.cache.push_outbox(class, object) {
-        return false;
-    }
-    let is_due = outbox::empty(active, heap, class, true);
-    if heap.cache.push_outbox(class, object) {
-        return is_due;
-    }
-    heap.cache.returned.add(1);
-    release::give_back(active, &heap.counters, class, &[object]) || is_due
 }
 
 /// Frees an object whose slot list did not take it: makes room in the list, passes on the objects taken out, and puts

@@ -10,7 +10,7 @@
 //! | caches that are not used | `idle_caches`, `gather` (before the arena grows) |
 //! | objects of other owners' pages | `outbox` |
 //! | past the caches | `release`, `find` (address → object), `learning` (what a plan or a strategy costs) |
-//! | per thread | `thread_heap`, `thread_cache` |
+//! | per thread | `thread_heap`, `thread_cache`, `slot_list` |
 //! | between threads | `transfer_cache`, `transfer_batch`, `treiber_stack` (the lock-free stack, the bypass's too) |
 //! | per size class | `central_free_list` |
 //! | large objects | `mapping_pool`, `large_mappings` |
@@ -48,6 +48,7 @@ mod find;
 mod learning;
 mod release;
 
+mod slot_list;
 mod thread_cache;
 pub(crate) mod thread_heap;
 

@@ -15,105 +15,31 @@
 //!
 //! For classes with owners there is a place for each owner's lists, of which a cache has one owner's. The fast path takes
 //! by the thread's second word, which is the address of these, and puts back into the list that the object's block has,
-//! as for all classes. If the block is another owner's, two words of zero lie there, which look like a full list. So the
-//! fast path needs no test of its own for owners either.
+//! as for all classes. If the block is another owner's, two words of zero lie there, which look like a full list, or one
+//! of the few return lists, which collect for one owner. So the fast path needs no test of its own for owners either.
 //!
 //! [`outbox`]: super::outbox
 
+use super::slot_list::{self, Slot, SlotList};
 use crate::class::{self, CLASSES, Class, OWNED_CLASSES, OWNERS, Owner, SMALL_LISTS, SPAN_BYTES, SlotListOffset};
 use crate::os;
 use crate::sync::Count;
 use core::cell::Cell;
 use core::mem::offset_of;
 use core::ptr;
-use core::sync::atomic::{AtomicPtr, Ordering};
+use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 /// Most slots of a slot list's first stack. A list that needs more gets the stack of full length.
 pub(crate) const FIRST_SLOTS: usize = 64;
 
-/// One place of a stack.
-type Slot = Cell<*mut u8>;
-
-/// Places of an outbox.
+/// Places of an outbox, and of a return list.
 pub(crate) const OUTBOX_SLOTS: usize = 126;
+/// Return lists of a cache.
+pub(crate) const RETURN_LISTS: usize = 8;
 
 /// Words of a thread by which it takes objects: of classes without owners, and of those with owners.
 const CACHE_WORD: usize = 0;
 const OWN_WORD: usize = 1;
-
-/// The stack of one class: its stack pointer and its limit.
-#[derive(Debug)]
-#[repr(C)]
-pub(crate) struct SlotList {
-    /// The stack pointer: the newest object's place, or that of the null at the base. Atomic, because the statistics
-    /// read it; only the thread writes it.
-    pointer: AtomicPtr<Slot>,
-    /// The last place of the stack.
-    limit: Cell<*mut Slot>,
-}
-
-const _: () = assert!(size_of::<SlotList>() == SlotListOffset::LIST_BYTES);
-
-impl SlotList {
-    /// Always empty and always full.
-    const fn closed() -> SlotList {
-        let null = (&raw const NULL.0).cast_mut();
-        SlotList { pointer: AtomicPtr::new(null), limit: Cell::new(null) }
-    }
-
-    /// Makes it always empty and always full.
-    fn close(&self) {
-        let SlotList { pointer, limit } = SlotList::closed();
-        self.pointer.store(pointer.into_inner(), Ordering::Relaxed);
-        self.limit.set(limit.get());
-    }
-
-    /// Gives it a stack that holds `held` objects and has room for `slots`.
-    ///
-    /// # Safety
-    /// - the stack is that long.
-    unsafe fn open(&self, stack: *mut Slot, held: usize, slots: usize) {
-        // SAFETY: the caller's promise.
-        unsafe {
-            self.limit.set(stack.add(slots));
-            self.pointer.store(stack.add(held), Ordering::Relaxed);
-        }
-    }
-
-    /// How many objects lie above the base.
-    fn held(&self, base: &AtomicPtr<Slot>) -> usize {
-        let pointer = self.pointer.load(Ordering::Relaxed);
-        pointer.addr().wrapping_sub(base.load(Ordering::Relaxed).addr()) / size_of::<Slot>()
-    }
-
-    /// Takes an object; null when the slot list is empty.
-    fn pop(&self) -> *mut u8 {
-        // SAFETY: the pointer is a place of the stack.
-        let object = unsafe { (*self.pointer.load(Ordering::Relaxed)).get() };
-        if !object.is_null() {
-            // The place holds an object, so it is not the base.
-            self.move_pointer(-1);
-        }
-        object
-    }
-
-    /// Puts an object back; `false` when the slot list is full.
-    fn push(&self, object: *mut u8) -> bool {
-        let pointer = self.pointer.load(Ordering::Relaxed);
-        if pointer == self.limit.get() {
-            return false;
-        }
-        // SAFETY: the pointer is below the limit, which is a place of the stack.
-        unsafe { (*pointer.add(1)).set(object) };
-        self.move_pointer(1);
-        true
-    }
-
-    /// Moves the stack pointer.
-    fn move_pointer(&self, places: isize) {
-        self.pointer.store(self.pointer.load(Ordering::Relaxed).wrapping_offset(places), Ordering::Relaxed);
-    }
-}
 
 /// Takes an object of a size, in the class's slot list of the calling thread's cache. Sizes without a class have a list
 /// that is always empty.
@@ -196,11 +122,16 @@ pub(super) fn put(list: SlotListOffset, object: *mut u8) -> bool {
     unsafe { os::push(list.0 as usize, object) }
 }
 
-/// Whether a list is that of another owner than the calling thread's, or the thread has no open cache at this moment.
+/// Whether a list is that of another owner than the calling thread's, and no return list; or the thread has no open cache
+/// at this moment.
 pub(super) fn is_foreign(list: SlotListOffset) -> bool {
     // SAFETY: the calling thread's words.
     let words = unsafe { os::thread_slots().read_volatile() };
-    list.owner() != Owner::NONE && words[OWN_WORD].wrapping_sub(words[CACHE_WORD]) != list.owner().index() * SPAN_BYTES
+    let own = words[OWN_WORD].wrapping_sub(words[CACHE_WORD]);
+    // SAFETY: as in `put`. Only the thread itself changes a cache that its first word leads to.
+    let place: &SlotList = unsafe { &*ptr::with_exposed_provenance(words[CACHE_WORD] + list.0 as usize) };
+    let is_return_list = !place.limit.get().is_null();
+    list.owner() != Owner::NONE && own != list.owner().index() * SPAN_BYTES && !is_return_list
 }
 
 /// The lists of one owner.
@@ -222,7 +153,7 @@ pub(crate) struct ThreadCache {
     // [`SlotListOffset`]s lead to these.
     /// Slot lists that are never opened: for sizes without a class, and what the empty cache has for its owner's.
     closed: [SlotList; OWNED_CLASSES + 1],
-    /// One owner's lists, and zeroes in the places of all others'.
+    /// One owner's lists, and in the places of all others' zeroes or return lists.
     owners: [OwnerLists; OWNERS - 1],
     /// The lists of classes without owners.
     lists: [SlotList; CLASSES - OWNED_CLASSES],
@@ -240,18 +171,22 @@ pub(crate) struct ThreadCache {
     bases: [AtomicPtr<Slot>; CLASSES],
     /// Where those of the outboxes lie.
     outbox_bases: [AtomicPtr<Slot>; OWNED_CLASSES],
+    returns: [ReturnList; RETURN_LISTS],
+    /// The return list that is the next to change its place.
+    next_return: Cell<usize>,
     owner: Cell<Owner>,
 }
 
+/// A list in the place of another owner's: objects of one class on their way back to one owner.
+#[derive(Debug)]
+struct ReturnList {
+    /// The place, as the number of a [`SlotListOffset`]; 0 for none.
+    place: AtomicU32,
+    /// Where the null of the stack lies.
+    base: AtomicPtr<Slot>,
+}
+
 const _: () = assert!(offset_of!(ThreadCache, outboxes) == SlotListOffset::OUTBOXES.0 as usize);
-
-/// The stack of all closed slot lists: base, stack pointer and limit in one.
-struct Null(Slot);
-
-// SAFETY: never written.
-unsafe impl Sync for Null {}
-
-static NULL: Null = Null(Cell::new(ptr::null_mut()));
 
 /// The slot list of every small size in [`EMPTY`].
 struct Closed(SlotList);
@@ -281,8 +216,11 @@ impl ThreadCache {
             received: Count::new(),
             returned: Count::new(),
             small_lists: [const { Cell::new(&raw const CLOSED.0) }; SMALL_LISTS.len()],
-            bases: [const { AtomicPtr::new((&raw const NULL.0).cast_mut()) }; CLASSES],
-            outbox_bases: [const { AtomicPtr::new((&raw const NULL.0).cast_mut()) }; OWNED_CLASSES],
+            bases: [const { AtomicPtr::new(slot_list::null()) }; CLASSES],
+            outbox_bases: [const { AtomicPtr::new(slot_list::null()) }; OWNED_CLASSES],
+            returns: [const { ReturnList { place: AtomicU32::new(0), base: AtomicPtr::new(ptr::null_mut()) } };
+                RETURN_LISTS],
+            next_return: Cell::new(0),
             owner: Cell::new(Owner::NONE),
         }
     }
@@ -296,7 +234,7 @@ impl ThreadCache {
         self.closed.iter().for_each(SlotList::close);
         self.outboxes.iter().for_each(SlotList::close);
         Class::all().for_each(|class| self.list(class).close());
-        let null: *mut Slot = (&raw const NULL.0).cast_mut();
+        let null: *mut Slot = slot_list::null();
         self.bases.iter().chain(&self.outbox_bases).for_each(|base| base.store(null, Ordering::Relaxed));
     }
 
@@ -337,16 +275,20 @@ impl ThreadCache {
         unsafe { self.list(class).open(stack, held, slots) };
     }
 
-    /// Opens the outboxes, which are empty.
+    /// Opens the outboxes, which are empty, and gives the return lists their stacks.
     ///
     /// # Safety
-    /// - as for [`ThreadCache::open`], for [`OUTBOX_SLOTS`] and each outbox, one stack behind the other.
+    /// - as for [`ThreadCache::open`], for [`OUTBOX_SLOTS`] and each outbox and return list, one stack behind the other.
     pub(super) unsafe fn open_outboxes(&self, stacks: *mut *mut u8) {
         for (place, outbox) in self.outboxes.iter().enumerate() {
             let stack: *mut Slot = stacks.wrapping_add(place * (OUTBOX_SLOTS + 1)).cast();
             self.outbox_bases[place].store(stack, Ordering::Relaxed);
             // SAFETY: inside the stack.
             unsafe { outbox.open(stack, 0, OUTBOX_SLOTS) };
+        }
+        for (place, list) in self.returns.iter().enumerate() {
+            let stack = stacks.wrapping_add((OWNED_CLASSES + place) * (OUTBOX_SLOTS + 1));
+            list.base.store(stack.cast(), Ordering::Relaxed);
         }
     }
 
@@ -370,10 +312,57 @@ impl ThreadCache {
         self.outboxes[class.index()].push(object)
     }
 
-    /// How many objects the outbox of the class holds, if it has one: exact in its own thread, else a moment old.
+    /// How many objects the outbox of the class and its return lists hold, if it has any: exact in its own thread, else a
+    /// moment old.
     pub(crate) fn held_in_outbox(&self, class: Class) -> usize {
         let outbox = self.outboxes.get(class.index()).zip(self.outbox_bases.get(class.index()));
-        outbox.map_or(0, |(outbox, base)| outbox.held(base).min(OUTBOX_SLOTS))
+        let returned = self.return_lists().filter(|(place, ..)| place.class() == Some(class));
+        let lists = returned.map(|(_, list, base)| (list, base)).chain(outbox);
+        lists.map(|(list, base)| list.held(base).min(OUTBOX_SLOTS)).sum()
+    }
+
+    /// The places of the return lists, the lists, and their bases.
+    fn return_lists(&self) -> impl Iterator<Item = (SlotListOffset, &SlotList, &AtomicPtr<Slot>)> {
+        self.returns.iter().filter_map(|list| {
+            let place = SlotListOffset(list.place.load(Ordering::Relaxed));
+            Some((place, self.place(place)?, &list.base))
+        })
+    }
+
+    /// The list of a class and owner, if it has one.
+    fn place(&self, list: SlotListOffset) -> Option<&SlotList> {
+        let owner = list.owner().index().checked_sub(1)?;
+        Some(&self.owners[owner].lists[list.class()?.index()])
+    }
+
+    /// The return list in a place, if there is one.
+    pub(super) fn return_list(&self, place: SlotListOffset) -> Option<&SlotList> {
+        self.return_lists().find(|(of, ..)| *of == place).map(|(_, list, _)| list)
+    }
+
+    /// The place of the return list that [`ThreadCache::move_return`] moves next.
+    pub(super) fn next_return(&self) -> SlotListOffset {
+        SlotListOffset(self.returns[self.next_return.get()].place.load(Ordering::Relaxed))
+    }
+
+    /// Moves that list, which is empty, to the place of another owner's, which has none.
+    pub(super) fn move_return(&self, place: SlotListOffset) {
+        let number = self.next_return.get();
+        self.next_return.set((number + 1) % RETURN_LISTS);
+        let list = &self.returns[number];
+        let before = SlotListOffset(list.place.swap(place.0, Ordering::Relaxed));
+        if let Some(before) = self.place(before) {
+            before.make_foreign();
+        }
+        if let Some(list_there) = self.place(place) {
+            // SAFETY: the stack is so long.
+            unsafe { list_there.open(list.base.load(Ordering::Relaxed), 0, OUTBOX_SLOTS) };
+        }
+    }
+
+    /// The places of all return lists.
+    pub(super) fn return_places(&self) -> impl Iterator<Item = SlotListOffset> {
+        self.return_lists().map(|(place, ..)| place)
     }
 
     /// How many objects of the class the cache holds. Another thread may read any number, more than there is room for,
@@ -409,9 +398,10 @@ impl ThreadCache {
         self.list(class).pointer.load(Ordering::Relaxed).addr()
     }
 
-    /// As [`ThreadCache::position`], of all outboxes together.
+    /// As [`ThreadCache::position`], of all outboxes and return lists together.
     pub(super) fn outbox_position(&self) -> usize {
-        self.outboxes.iter().fold(0, |sum, outbox| sum.wrapping_add(outbox.pointer.load(Ordering::Relaxed).addr()))
+        let lists = self.outboxes.iter().chain(self.return_lists().map(|(_, list, _)| list));
+        lists.fold(0, |sum, list| sum.wrapping_add(list.pointer.load(Ordering::Relaxed).addr()))
     }
 
     /// The slot list of a class.

@@ -9,7 +9,7 @@
 //! purge takes lists that are not used back to their beginnings (`idle_caches.rs`).
 
 use super::huge_pages::Policy;
-use super::thread_cache::{FIRST_SLOTS, OUTBOX_SLOTS, ThreadCache};
+use super::thread_cache::{FIRST_SLOTS, OUTBOX_SLOTS, RETURN_LISTS, ThreadCache};
 use super::transfer_batch::{BATCH_SLOTS, OwnBatch};
 use super::{central_free_list, transfer_cache};
 use crate::class::{CLASSES, Class, OWNED_CLASSES, Owner, cache_slots};
@@ -21,14 +21,14 @@ use core::cell::{Cell, UnsafeCell};
 use core::ptr;
 use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
-/// Words of all first stacks, each a null and up to [`FIRST_SLOTS`] addresses, and of the outboxes.
+/// Words of all first stacks, each a null and up to [`FIRST_SLOTS`] addresses, of the outboxes, and of the return lists.
 const FIRST_WORDS: usize = {
     let (mut class, mut words) = (0, 0);
     while class < CLASSES {
         words += first_slots(class) + 1;
         class += 1;
     }
-    words + OWNED_CLASSES * (OUTBOX_SLOTS + 1)
+    words + (OWNED_CLASSES + RETURN_LISTS) * (OUTBOX_SLOTS + 1)
 };
 
 /// Slots of the first stack of the class with this index.
@@ -237,7 +237,7 @@ impl Heap {
             stack = unsafe { stack.add(slots + 1) };
         }
         if open.small && open.owned {
-            // SAFETY: the last words are the outboxes'.
+            // SAFETY: the last words are those of the outboxes and return lists.
             unsafe { self.cache.open_outboxes(stack) };
         }
     }

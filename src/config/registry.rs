@@ -268,7 +268,7 @@ pub(crate) static REGISTRY: [Factor; FACTORS] = [
         choice: None,
         counters: owned_pages::Counters::NAMES,
         about: "takes objects up to 112 bytes from pages that belong to the thread, and sends those that other threads free back to them, so that threads do not share cache lines",
-        costs: "about 5 ns per object that another thread frees; a page per class and thread, as far as it is used, and 4 KiB of addresses; no instruction on the fast path",
+        costs: "about 2 ns per object that another thread frees, where it frees those of many threads, and else none; a page per class and thread, as far as it is used, and 4 KiB of addresses; no instruction on the fast path",
     },
     Factor {
         name: "canary",

@@ -91,7 +91,8 @@ impl Case<'_> {
         }
     }
 
-    /// In the parent, runs the child and returns what it put out; in the child, does the work if it is this case.
+    /// In the parent, runs the child and returns what it put out, for the caller to judge; in the child, does the work if it is this case.
+    #[must_use = "the child may have failed"]
     pub(crate) fn run(self, work: impl FnOnce()) -> Option<Output> {
         let mark = format!("{}/{}", self.test, self.label);
         if let Some(chosen) = env::var_os(MARK) {

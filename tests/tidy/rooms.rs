@@ -66,7 +66,10 @@ const ALLOCATOR: &[Layer] = &[
     layer(&["metadata/segment.rs"], "4 MiB of the arena: which blocks are free"),
     layer(&["metadata/range.rs"], "the reserved addresses: address to slot list"),
     layer(&["metadata/page_map.rs", "metadata/"], "address to record, outside the range too"),
-    layer(&["alloc/treiber_stack.rs"], "blocks of memory that are pushed and popped without a lock"),
+    apart(
+        &["alloc/slot_list.rs", "alloc/treiber_stack.rs"],
+        "a thread's stack of addresses; blocks of memory that are pushed and popped without a lock",
+    ),
     apart(
         &[
             "alloc/bypass.rs",
