@@ -201,7 +201,7 @@ const _: () = assert!(HUGE_PAGE >= 1 << 20 && INTERVAL_MAX < 16, "room for all t
 /// mapped any more.
 pub(super) fn look(probe: Probe) -> Option<u8> {
     let sixteenths = |share: usize, whole: usize| (share * 16 / whole) as u8;
-    match resident_share(probe.base) {
+    match resident_share(probe.base, HUGE_PAGE) {
         Share::Unmapped | Share::Resident(0, _) => None,
         // What cannot be seen gets no huge page.
         Share::Refused => Some(0),

@@ -25,19 +25,21 @@ pub(crate) enum Share {
     Refused,
 }
 
-/// Kernel pages of `[base, base + HUGE_PAGE)` that are resident.
-pub(crate) fn resident_share(base: usize) -> Share {
+/// Kernel pages of `[base, base + bytes)` that are resident. Both are multiples of the kernel's page.
+pub(crate) fn resident_share(base: usize, bytes: usize) -> Share {
     const ENOMEM: usize = -12_isize as usize;
     let page = kernel_page();
-    let pages = HUGE_PAGE / page;
-    let mut states = [0_u8; HUGE_PAGE / OS_PAGE];
-    // SAFETY: writes a byte for each kernel page of `HUGE_PAGE` bytes; no kernel page is shorter than `OS_PAGE`.
-    let result = unsafe { arch::syscall6(arch::SYS_MINCORE, base, HUGE_PAGE, (&raw mut states).addr(), 0, 0, 0) };
-    match result {
-        ENOMEM => Share::Unmapped,
-        _ if failed(result) => Share::Refused,
-        _ => Share::Resident(states[..pages].iter().filter(|&&state| state & 1 != 0).count(), pages),
+    let (mut resident, mut states) = (0, [0_u8; HUGE_PAGE / OS_PAGE]);
+    for at in (0..bytes).step_by(HUGE_PAGE) {
+        let part = (bytes - at).min(HUGE_PAGE);
+        // SAFETY: writes a byte for each kernel page of at most `HUGE_PAGE` bytes; no kernel page is shorter than `OS_PAGE`.
+        match unsafe { arch::syscall6(arch::SYS_MINCORE, base + at, part, (&raw mut states).addr(), 0, 0, 0) } {
+            ENOMEM => return Share::Unmapped,
+            result if failed(result) => return Share::Refused,
+            _ => resident += states[..part / page].iter().filter(|&&state| state & 1 != 0).count(),
+        }
     }
+    Share::Resident(resident, bytes / page)
 }
 
 /// In how many of [`SAMPLES`] places of `[base, base + HUGE_PAGE)` something was written: the first cache lines of OS
@@ -74,7 +76,7 @@ mod tests {
         unsafe {
             advise_huge(base, HUGE_PAGE, huge);
             (0..HUGE_PAGE).step_by(step * OS_PAGE).for_each(|at| base.add(at).write_volatile(7));
-            let known = (resident_share(base.addr()), written_samples(base.addr()));
+            let known = (resident_share(base.addr(), HUGE_PAGE), written_samples(base.addr()));
             unmap(mapping, 2 * HUGE_PAGE);
             known
         }
@@ -102,6 +104,6 @@ mod tests {
     #[test]
     fn memory_that_is_not_mapped_is_neither() {
         // No mapping lies so low.
-        assert_eq!((resident_share(1 << 30), written_samples(1 << 30)), (Share::Unmapped, None));
+        assert_eq!((resident_share(1 << 30, HUGE_PAGE), written_samples(1 << 30)), (Share::Unmapped, None));
     }
 }

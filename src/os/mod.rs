@@ -13,7 +13,7 @@
 //! | `madvise` or `mprotect` | [`guard::install`], [`guard::remove`] | with the factor `guard-pages`: a large object begins and ends |
 //! | `mincore` | [`guard::each_resident`] | with the factor `zero-free`: memory of a large object is used again |
 //! | `mincore` | [`resident_bytes`] | a program asks for statistics |
-//! | `mincore`, `process_vm_readv` | [`density`] | memory is new, or a large mapping is used again, and its like is looked at |
+//! | `mincore`, `process_vm_readv` | [`density`] | memory is new, or large memory is used again, and it or its like is looked at |
 //! | `futex` | [`wait`], [`wake`] | a lock is contended |
 //! | `futex` | [`wait_ms`], [`wake_all`] | a thread comes past its cache while the process forks |
 //! | `sched_getaffinity`, `getpid`, `prlimit64` | [`start`] | the process begins; `prlimit64` again where memory was refused |
