@@ -63,8 +63,7 @@ unsafe fn free_past_list(address: *mut u8, list: SlotListOffset) {
 #[inline(never)]
 unsafe fn free_unmarked(address: *mut u8, list: SlotListOffset) {
     let is_fault = if free_check::is_list_of_larger(list) {
-        // SAFETY: the block has a list, so that it is a segment's.
-        !unsafe { free_check::set_free(address) }
+        !free_check::set_free(address)
     } else {
         list != SlotListOffset::NONE && free_check::is_on()
     };

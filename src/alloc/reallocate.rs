@@ -224,8 +224,7 @@ fn lengthen(
             page.strategy.set(NO_STRATEGY);
             // It has no class any more, and its records alone verify it.
             if had_class {
-                // SAFETY: the block had a list, so that it is a segment's.
-                unsafe { free_check::set_free(user) };
+                free_check::set_free(user);
             }
             if let Some(form) = active.header() {
                 // SAFETY: `lengths` verified it.
@@ -335,8 +334,7 @@ unsafe fn free_past_cache(active: ActiveConfig, user: *mut u8) {
     let class = range::slot_list_at(user).class().filter(|class| class.is_large());
     match class.filter(|_| active.header().is_none()) {
         Some(class) => {
-            // SAFETY: the block has a list, so that it is a segment's.
-            if !unsafe { free_check::set_free(user) } {
+            if !free_check::set_free(user) {
                 return fatal::abort_with(Fault::DoubleFree, Call::Realloc);
             }
             let freed = thread::inside(|access| {

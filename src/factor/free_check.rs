@@ -48,11 +48,31 @@ const STRIDE: usize = SlotListOffset::LIST_BYTES / size_of::<u32>();
 static MULTIPLIERS: [AtomicU32; LISTS * STRIDE] = [const { AtomicU32::new(0) }; LISTS * STRIDE];
 /// What marks are made of; 0 while the factor is off.
 static SECRET: AtomicU64 = AtomicU64::new(0);
-/// The address of the table's byte for address 0, from which the others go down; 0 while there is no table.
-static TABLE: AtomicUsize = AtomicUsize::new(0);
-/// First address and bytes of the range, as far as there is a table.
-static BASE: AtomicUsize = AtomicUsize::new(0);
-static LENGTH: AtomicUsize = AtomicUsize::new(0);
+/// The table of larger objects.
+static TABLE: Table = Table { last: AtomicUsize::new(0), granules: AtomicUsize::new(0) };
+
+/// Where the table lies: behind the range, the bytes of its last addresses first. So a byte is as far behind the end of the
+/// range as its granule lies before it, and one number tells both that an address is in the range and where its byte is.
+struct Table {
+    /// The last address of the range.
+    last: AtomicUsize,
+    /// Granules of the range; 0 while there is no table.
+    granules: AtomicUsize,
+}
+
+impl Table {
+    /// Calls `then` with the byte for an address; `otherwise` outside the range.
+    #[inline(always)]
+    fn with_byte<T>(&self, object: *mut u8, otherwise: T, then: impl FnOnce(&AtomicU8) -> T) -> T {
+        let last = self.last.load(Ordering::Relaxed);
+        let granule = last.wrapping_sub(object.addr()) / GRANULE;
+        if granule >= self.granules.load(Ordering::Relaxed) {
+            return otherwise;
+        }
+        // SAFETY: the table has a byte for every KiB of the range, which is usable where the memory is.
+        then(unsafe { &*ptr::with_exposed_provenance(last + 1 + granule) })
+    }
+}
 
 /// Whether the factor verifies frees.
 pub(crate) fn is_on() -> bool {
@@ -64,10 +84,8 @@ pub(crate) fn begin() {
     range::reserve_once();
     range::use_last_offsets();
     if let Some(table) = range::side_table() {
-        let (base, bytes) = range::bounds();
-        TABLE.store(table.expose_provenance() + (base.addr() + bytes) / GRANULE - 1, Ordering::Relaxed);
-        BASE.store(base.addr(), Ordering::Relaxed);
-        LENGTH.store(bytes, Ordering::Relaxed);
+        TABLE.last.store(table.expose_provenance() - 1, Ordering::Relaxed);
+        TABLE.granules.store(range::bounds().1 / GRANULE, Ordering::Relaxed);
     }
     for class in Class::all().filter(|class| is_marked(*class) && !class.has_owners()) {
         set_multiplier(class, class.slot_list());
@@ -109,7 +127,7 @@ pub(crate) fn begin_small(segment: *const u8, bytes: usize) -> bool {
 }
 
 fn has_tables() -> bool {
-    LENGTH.load(Ordering::Relaxed) != 0
+    TABLE.granules.load(Ordering::Relaxed) != 0
 }
 
 /// Whether objects of the class are marked when they are free.
@@ -195,29 +213,19 @@ pub(crate) fn note(counters: &Counters, class: Class) {
 /// Notes that an object without a mark is handed out. Does nothing outside the range, where objects of a class may lie too.
 #[inline(always)]
 pub(crate) fn set_live(object: *mut u8) {
-    if has_byte(object) {
-        // SAFETY: the object lies in the range.
-        unsafe { byte_of(TABLE.load(Ordering::Relaxed), object) }.store(code_of(object), Ordering::Relaxed);
-    }
+    TABLE.with_byte(object, (), |byte| byte.store(code_of(object), Ordering::Relaxed));
 }
 
 /// Notes that such an object of the range is freed. Returns `false`, and changes nothing, where none starts that is live.
-///
-/// # Safety
-/// - the address lies in a segment of the range.
 #[inline(always)]
-pub(crate) unsafe fn set_free(object: *mut u8) -> bool {
-    let table = TABLE.load(Ordering::Relaxed);
-    if table == 0 {
-        return true;
-    }
-    // SAFETY: the caller's promise.
-    let byte = unsafe { byte_of(table, object) };
-    if byte.load(Ordering::Relaxed) != code_of(object) || !object.addr().is_multiple_of(LARGER_ALIGN) {
-        return false;
-    }
-    byte.store(0, Ordering::Relaxed);
-    true
+pub(crate) fn set_free(object: *mut u8) -> bool {
+    TABLE.with_byte(object, true, |byte| {
+        let is_live = byte.load(Ordering::Relaxed) == code_of(object) && object.addr().is_multiple_of(LARGER_ALIGN);
+        if is_live {
+            byte.store(0, Ordering::Relaxed);
+        }
+        is_live
+    })
 }
 
 /// Whether an object of the class, which starts at the address, is known to be free. `false` while the factor is off.
@@ -230,25 +238,7 @@ pub(crate) unsafe fn is_free(object: *mut u8, class: Class) -> bool {
         let word = unsafe { (*object.cast::<AtomicU64>().wrapping_add(1)).load(Ordering::Relaxed) };
         return is_on() && word == mark_of(object);
     }
-    // SAFETY: the object lies in the range.
-    has_byte(object)
-        && unsafe { byte_of(TABLE.load(Ordering::Relaxed), object) }.load(Ordering::Relaxed) != code_of(object)
-}
-
-/// Whether there is a table with a byte for the address.
-#[inline(always)]
-fn has_byte(object: *mut u8) -> bool {
-    object.addr().wrapping_sub(BASE.load(Ordering::Relaxed)) < LENGTH.load(Ordering::Relaxed)
-}
-
-/// The table's byte for an address.
-///
-/// # Safety
-/// - there is a table, and the address lies in a segment of the range.
-#[inline(always)]
-unsafe fn byte_of(table: usize, object: *mut u8) -> &'static AtomicU8 {
-    // SAFETY: the table has a byte for every KiB of the range, which is usable where the memory is.
-    unsafe { &*ptr::with_exposed_provenance(table.wrapping_sub(object.addr() / GRANULE)) }
+    TABLE.with_byte(object, false, |byte| byte.load(Ordering::Relaxed) != code_of(object))
 }
 
 /// Which of its granule's starts an object is at; never 0.
