@@ -67,6 +67,7 @@ const ALLOCATOR: &[Layer] = &[
     layer(&["metadata/range.rs"], "the reserved addresses: address to slot list"),
     layer(&["metadata/page_map.rs", "metadata/"], "address to record, outside the range too"),
     layer(&["alloc/treiber_stack.rs"], "blocks of memory that are pushed and popped without a lock"),
+    layer(&["alloc/bypass_chunks.rs"], "the bypass's chunks: which are free, and their way back to the OS"),
     apart(
         &[
             "alloc/bypass.rs",
