@@ -5,7 +5,7 @@
 //! | the calls | `allocate`, `free`, `reallocate`, `inspect` (length, owner), `census` (what each station holds), `flush` |
 //! | which station serves a request | `stations` |
 //! | start and end of a thread, and of a process | `thread`, `thread_end`, `gate` (closed while the process forks), `fork` |
-//! | where no lock may be waited for | `bypass`, `deferred_frees` |
+//! | where no lock may be waited for | `bypass`, `bypass_chunks` (which of its chunks are free), `deferred_frees` |
 //! | the background purge | `purge` |
 //! | caches that are not used | `idle_caches`, `gather` (before the arena grows) |
 //! | objects of other owners' pages | `outbox` |
@@ -31,6 +31,7 @@ mod hardening;
 mod stations;
 
 mod bypass;
+mod bypass_chunks;
 mod deferred_frees;
 mod fork;
 mod gate;

@@ -70,6 +70,7 @@ const ALLOCATOR: &[Layer] = &[
         &["alloc/slot_list.rs", "alloc/treiber_stack.rs"],
         "a thread's stack of addresses; blocks of memory that are pushed and popped without a lock",
     ),
+    layer(&["alloc/bypass_chunks.rs"], "the bypass's chunks: which are free, and their way back to the OS"),
     apart(
         &[
             "alloc/bypass.rs",
