@@ -161,15 +161,14 @@ pub(super) fn begin_reuse(
     mapping: &LargeMapping,
     Reuse { zeroed, is_joined, reuses, may_clear }: Reuse,
 ) -> bool {
-    // A look costs as much as ten requests that touch nothing, and little beside memory that is made zero.
-    let is_due = may_clear && (zeroed || reuses.is_power_of_two() || reuses.is_multiple_of(REUSES_UNSEEN_MAX));
-    if !is_due && !is_joined {
-        return false;
-    }
+    // A look costs as much as ten requests that touch nothing, and little beside a huge page that is made zero.
     let was_huge = mapping.is_huge.get();
-    match is_joined {
-        true => advise(counters, placement, mapping),
-        false => advise_where(counters, placement, mapping, Some(was_huge)),
+    let is_due = (zeroed && was_huge) || reuses.is_power_of_two() || reuses.is_multiple_of(REUSES_UNSEEN_MAX);
+    match (is_joined, may_clear && is_due) {
+        (true, _) => advise(counters, placement, mapping),
+        (false, true) => advise_where(counters, placement, mapping, Some(was_huge)),
+        (false, false) if zeroed => {}
+        (false, false) => return false,
     }
     let is_cleared =
         may_clear && placement.huge_pages.is_by_density() && !mapping.is_huge.get() && (was_huge || zeroed);
