@@ -197,8 +197,10 @@ fn the_c_library_s_functions_do_what_they_should() {
 
 #[test]
 fn children_of_busy_parents_allocate() {
-    check("fork", &[], &[]);
-    check("fork", &all_off_but(&[]), &[]);
+    for arguments in [&[][..], &[OsStr::new("handlers")]] {
+        check("fork", &[], arguments);
+        check("fork", &all_off_but(&[]), arguments);
+    }
 }
 
 /// The purge's thread is gone when the program looks, and keeps nothing of the thread that started it.

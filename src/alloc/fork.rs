@@ -29,7 +29,7 @@ unsafe extern "C" fn before() {
         // A signal handler forks, and interrupted the allocator.
         purge::pause();
     }
-    gate::close();
+    gate::close(!thread::is_inside());
     thread::wait_until_outside();
 }
 
@@ -39,6 +39,6 @@ unsafe extern "C" fn after() {
 }
 
 unsafe extern "C" fn after_in_child() {
-    gate::open();
+    gate::open_in_child();
     thread::begin_child();
 }

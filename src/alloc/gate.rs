@@ -92,19 +92,30 @@ fn wait() -> bool {
     }
 }
 
-/// Closes the gate, in the thread that is about to fork. Waits while another one does: the C library calls the handlers of
-/// two forks at the same time.
-pub(super) fn close() {
+/// Closes the gate, in the thread that is about to fork. Waits while another one does, if the caller `may_wait`: the C
+/// library calls the handlers of two forks at the same time. The other one may wait for a caller that is inside, which so
+/// must not wait for it, and forks as it is.
+pub(super) fn close(may_wait: bool) {
     // Acquire: pairs with the release in `open`.
     while FORKER.compare_exchange(0, os::thread_number(), Ordering::Acquire, Ordering::Relaxed).is_err() {
+        if !may_wait {
+            return;
+        }
         os::yield_now();
     }
     // Only opened again by this thread, or by the child's copy of it.
     _ = STATE.compare_exchange(OPEN, CLOSED, Ordering::Relaxed, Ordering::Relaxed);
 }
 
-/// Opens the gate after a fork.
+/// Opens the gate after a fork, in the process that forked, if this thread closed it.
 pub(super) fn open() {
+    if FORKER.load(Ordering::Relaxed) == os::thread_number() {
+        open_in_child();
+    }
+}
+
+/// Opens the gate in the child, whichever thread closed it: there is no other one.
+pub(super) fn open_in_child() {
     if STATE.load(Ordering::Relaxed) != BROKEN {
         // Release: pairs with the acquires of those that go in. Before another thread may close the gate, which would find
         // it closed, and open a moment later.
@@ -186,7 +197,7 @@ mod models {
                     })
                 })
                 .collect();
-            close();
+            close(true);
             heaps.iter().for_each(|(lock, _)| drop(lock.lock()));
             // SAFETY: as above.
             heaps.iter().for_each(|(_, work)| assert!(unsafe { work.read() } <= 1));
@@ -205,7 +216,7 @@ mod models {
                 unsafe { *heap.1.get() += 1 };
             };
             let fork = move |heap: &(Lock<()>, UnsafeCell<u32>)| {
-                close();
+                close(true);
                 drop(heap.0.lock());
                 work(heap);
                 open();

@@ -29,8 +29,9 @@ const STILL: u8 = 2;
 const BYTES_MIN: usize = 32 << 10;
 /// Heaps whose threads are restarted with one system call.
 const HEAPS: usize = 4;
-/// Least bytes of a thread that let the purge look again.
+/// Least bytes of a thread, and of all threads, that let the purge look again.
 const HOLDS_MIN: usize = 64 << 10;
+const HOLD_MIN: usize = 1 << 20;
 /// Batches of a thread that goes on that are taken at one look, so that it waits for some microseconds at most.
 const BATCHES_MAX: usize = 16;
 
@@ -56,13 +57,14 @@ pub(super) fn drain(active: ActiveConfig, counters: &factor::Counters, mut next:
     if !os::are_restarted() {
         return (false, false);
     }
-    let (mut is_due, mut holds) = (false, false);
+    let (mut is_due, mut holds, mut held) = (false, false, 0);
     let mut found: [Option<Finding>; HEAPS] = [None; HEAPS];
     let mut count = 0;
     for heap in thread_heap::all().filter(|heap| heap.words.load(Ordering::Relaxed) != 0) {
         // SAFETY: the purge is one thread at a time.
-        let (finding, heap_holds) = look_at(heap, unsafe { &mut *heap.watch.get() });
-        holds |= heap_holds;
+        let (finding, bytes) = look_at(heap, unsafe { &mut *heap.watch.get() });
+        held += bytes;
+        holds |= bytes >= HOLDS_MIN || held >= HOLD_MIN;
         if let Some(finding) = finding {
             found[count] = Some(finding);
             count += 1;
@@ -90,8 +92,8 @@ pub(super) fn drain_all(active: ActiveConfig, counters: &factor::Counters) {
     }
 }
 
-/// Notes what moved in a heap since the last look. Returns what is to be done, and whether the lists hold much.
-fn look_at(heap: &'static Heap, watch: &mut thread_heap::Watch) -> (Option<Finding>, bool) {
+/// Notes what moved in a heap since the last look. Returns what is to be done, and how many bytes the lists hold.
+fn look_at(heap: &'static Heap, watch: &mut thread_heap::Watch) -> (Option<Finding>, usize) {
     let allocations = heap.cache.allocations();
     let mut is_still = watch.allocations == allocations;
     watch.allocations = allocations;
@@ -122,12 +124,13 @@ fn look_at(heap: &'static Heap, watch: &mut thread_heap::Watch) -> (Option<Findi
         watch.outbox_position = position;
         is_still = false;
     }
-    let mut owned = Class::all().take_while(|class| class.has_owners());
-    if is_still && owned.any(|class| heap.cache.held_in_outbox(class) > 0) {
+    let owned = Class::all().take_while(|class| class.has_owners());
+    let foreign: usize = owned.map(|class| heap.cache.held_in_outbox(class) * class.slot_bytes()).sum();
+    if is_still && foreign > 0 {
         lists |= OUTBOXES;
     }
     let lists = if is_still { lists } else { large };
-    ((lists != 0).then_some(Finding { heap, lists, is_still }), bytes >= HOLDS_MIN)
+    ((lists != 0).then_some(Finding { heap, lists, is_still }), bytes + foreign)
 }
 
 /// Empties the lists that were found. Returns whether the purge is due.

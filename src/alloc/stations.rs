@@ -132,12 +132,12 @@ fn slot(heap: &'static Heap, active: ActiveConfig, class: Class, prefix: usize) 
         } else {
             heap.refill(policy(active), class)
         };
-        if heap.may_hold_much() {
-            purge::request_look(active, &heap.counters);
-        }
     }
     if base.is_null() {
         return None;
+    }
+    if heap.may_hold_much() {
+        purge::request_look(active, &heap.counters);
     }
     if active.random_slots() {
         base = random_of_list(heap, class, base);

@@ -231,10 +231,15 @@ pub(super) fn drain(active: ActiveConfig, heap: &Heap, batches: bool) -> bool {
     is_due | outbox::empty_all(active, heap, batches)
 }
 
+/// Whether the calling thread is inside: a signal handler has interrupted the allocator.
+pub(super) fn is_inside() -> bool {
+    heap_word() & INSIDE != 0
+}
+
 /// Waits until no thread is inside, after the gate was closed. Where the calling thread is inside itself, since a signal
 /// handler forks, another one may wait for it, and the child is told apart by [`begin_child`].
 pub(super) fn wait_until_outside() {
-    if heap_word() & INSIDE != 0 || gate::is_broken() {
+    if is_inside() || gate::is_broken() {
         return;
     }
     thread_heap::all().for_each(|heap| drop(heap.inside.lock()));

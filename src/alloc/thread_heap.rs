@@ -48,8 +48,17 @@ const ALLOWANCE_STEP: usize = 64 << 10;
 
 /// Bytes of [`ALLOWANCE_SHARED`] that may be taken before the purge has to look.
 const ALLOWANCE_UNSEEN: usize = 8 << 20;
+/// Bytes of objects that came to the lists of all heaps, after which the purge has to look, and in which steps a heap adds
+/// to them. Fewer heaps than so many hold too little for that.
+const CAME_UNSEEN: usize = 4 << 20;
+const CAME_STEP: usize = 64 << 10;
+const CAME_HEAPS: usize = 8;
 /// How often a heap that may hold much has the purge look.
 const LOOKS_EVERY: u32 = 32;
+
+/// Bytes of objects that came to the lists of all heaps since the purge was last asked to look for that. Relaxed, as the
+/// other numbers here: it orders nothing.
+static CAME: AtomicUsize = AtomicUsize::new(0);
 
 /// What is left of [`ALLOWANCE_SHARED`].
 static ALLOWANCE_LEFT: AtomicUsize = AtomicUsize::new(ALLOWANCE_SHARED);
@@ -79,6 +88,8 @@ pub(crate) struct Heap {
     pub(super) search: Search,
     /// How often [`Heap::may_hold_much`] was asked while it may.
     asked: Cell<u32>,
+    /// Bytes that came to the lists and are not in [`CAME`] yet.
+    came: Cell<usize>,
     /// Held by the thread while it is past its cache, and by the purge while it empties the cache.
     pub(super) inside: Lock<()>,
     /// The words of the thread that the heap belongs to, as an address; 0 when it belongs to none, or must be left alone.
@@ -312,6 +323,7 @@ impl Heap {
     /// when there are none.
     fn keep(&self, class: Class, objects: &[*mut u8]) -> *mut u8 {
         self.cache.received.add(objects.len() as u64);
+        self.came.set(self.came.get() + objects.len() * class.slot_bytes());
         let Some((&object, rest)) = objects.split_last() else {
             return ptr::null_mut();
         };
@@ -379,6 +391,7 @@ impl Heap {
             self.allowance.set(self.allowance.get() + step);
         }
         self.capacity.set(self.capacity.get() + bytes);
+        self.came.set(self.came.get() + bytes);
         true
     }
 
@@ -405,6 +418,13 @@ impl Heap {
     /// Whether the lists may hold so much that the purge has to look at them: at once where all heaps together do, and
     /// else from time to time. To start its thread takes some 50 µs, which a short program would not earn back.
     pub(super) fn may_hold_much(&self) -> bool {
+        if self.came.get() >= CAME_STEP {
+            let came = CAME.fetch_add(self.came.take(), Ordering::Relaxed);
+            if came >= CAME_UNSEEN {
+                CAME.store(0, Ordering::Relaxed);
+                return MADE.load(Ordering::Relaxed) >= CAME_HEAPS;
+            }
+        }
         if self.capacity.get() < ALLOWANCE_MIN / 2 {
             return false;
         }

@@ -1,8 +1,12 @@
-/* A hundred forks while threads allocate: every child finds all locks free, allocates, starts a thread and ends. */
+/* A hundred forks while threads allocate: every child finds all locks free, allocates, starts a thread and ends. With an
+ * argument, threads that allocate fork as well, in a signal's handler: wherever it interrupts them. */
 #include "check.h"
+#include <signal.h>
 #include <stdatomic.h>
 
 enum { CHURNING = 3, FORKS = 100, LIVE = 64 };
+
+static atomic_int handled;
 
 static atomic_int done;
 /* Between the threads, so that objects are freed by another one than allocated them. */
@@ -50,13 +54,36 @@ static int child(int number)
     return pid < 0 || waitpid(pid, &status, 0) != pid || status != 0;
 }
 
-int main(void)
+/* A child that allocates may have been copied in the midst of what its own thread does. */
+static void fork_in_handler(int signal)
 {
+    (void)signal;
+    int before = errno;
+    pid_t pid = fork();
+    if (pid == 0) {
+        alarm(20);
+        for (int i = 0; i < 100; i++)
+            free(calloc(1, 1 << i % 20));
+        _exit(0);
+    }
+    int status = -1;
+    CHECK(pid > 0 && waitpid(pid, &status, 0) == pid && status == 0, "in a handler: %d", status);
+    atomic_fetch_add(&handled, 1);
+    errno = before;
+}
+
+int main(int count, char **arguments)
+{
+    (void)arguments;
     alarm(60);
+    struct sigaction action = {.sa_handler = fork_in_handler, .sa_flags = SA_RESTART};
+    CHECK(sigaction(SIGUSR1, &action, NULL) == 0);
     pthread_t threads[CHURNING];
     for (int i = 0; i < CHURNING; i++)
         CHECK(pthread_create(&threads[i], NULL, churn, (void *)(uintptr_t)i) == 0);
     for (int i = 0; i < FORKS; i++) {
+        if (count > 1)
+            CHECK(pthread_kill(threads[i % CHURNING], SIGUSR1) == 0);
         pid_t pid = fork();
         if (pid == 0)
             _exit(child(i));
@@ -67,5 +94,6 @@ int main(void)
     atomic_store(&done, 1);
     for (int i = 0; i < CHURNING; i++)
         CHECK(pthread_join(threads[i], NULL) == 0);
+    CHECK(count == 1 || atomic_load(&handled) > 0);
     return finish();
 }
