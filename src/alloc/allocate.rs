@@ -16,7 +16,7 @@
 use super::stations::{Memory, from_stations, run};
 use super::thread_cache::{self, Taken};
 use super::thread_heap::Heap;
-use super::{arena, bypass, hardening, mapping_pool, purge, release, thread};
+use super::{arena, bypass, hardening, purge, thread};
 use crate::class::{self, BLOCK, Class};
 use crate::config::{FREE_CHECK, active};
 use crate::factor::original::elo::Pick;
@@ -234,8 +234,7 @@ fn pass_hooks(heap: &'static Heap, request: Request) -> Option<Memory> {
     });
     let growth = arena::take_growth();
     if growth > 0 {
-        // The program turned to shorter objects: what waits for long ones goes before more is held than it needs.
-        mapping_pool::give_way(growth, |oldest| _ = release::give_mapping(active, counters, oldest));
+        purge::give_way_to_arena(active, counters, growth);
     }
     if let Some(watch) = watch {
         match evolution::leave(&mut locals.evolution, &counters.evolution, watch) {

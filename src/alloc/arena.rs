@@ -9,7 +9,7 @@
 
 use super::arena_growth::{Extent, Growth};
 use super::huge_pages::{self, Halves, Placed, Policy};
-use crate::class::{BLOCK, SlotListOffset};
+use crate::class::{BLOCK, SEGMENT_BLOCKS, SlotListOffset};
 use crate::factor::{self, free_check, purge};
 use crate::metadata::list::List;
 use crate::metadata::page::Page;
@@ -46,6 +46,8 @@ struct Arena {
     waiting: Option<&'static Segment>,
     /// Free blocks of all segments that were used since they were last known to be zero.
     waiting_blocks: usize,
+    /// Blocks of all segments that are in use, and those that are not memory yet.
+    used_blocks: usize,
 }
 
 // SAFETY: only the lock's holder uses what the pointers lead to.
@@ -95,6 +97,12 @@ pub(super) fn take_run(
 pub(super) fn must_grow(kind: Kind, blocks: usize) -> bool {
     let arena = ARENA.lock();
     arena.first_with(kind, blocks).is_none() && arena.whole_of_other(kind).is_none()
+}
+
+/// Whether the next run of `blocks` blocks of a large object lies in memory without contents, new or given back.
+pub(super) fn is_next_untouched(blocks: usize) -> bool {
+    let arena = ARENA.lock();
+    arena.first_with(Kind::Large, blocks).is_none_or(|segment| segment.is_next_untouched(blocks))
 }
 
 /// Where a run of a large object is to lie.
@@ -281,6 +289,8 @@ pub(super) fn unmap_free(dirty: bool) {
                 arena.halves.forget(segment.base.get().wrapping_add(half * HUGE_PAGE));
             }
             arena.change(segment, |segment| segment.begin(0));
+            // It counts again when it is entered.
+            arena.used_blocks -= SEGMENT_BLOCKS;
             arena.growth.keep_unmapped(segment);
         }
     }
@@ -294,7 +304,13 @@ pub(super) fn take_growth() -> usize {
 
 /// Bytes that wait to be purged.
 pub(super) fn waiting_bytes() -> usize {
-    ARENA.lock().waiting_blocks * BLOCK
+    usage().1
+}
+
+/// Bytes that are in use, and bytes that wait to be purged.
+pub(super) fn usage() -> (usize, usize) {
+    let arena = ARENA.lock();
+    (arena.used_blocks * BLOCK, arena.waiting_blocks * BLOCK)
 }
 
 /// The arena's extent at this moment.
@@ -316,6 +332,7 @@ impl Arena {
             halves: Halves::new(),
             waiting: None,
             waiting_blocks: 0,
+            used_blocks: 0,
         }
     }
 
@@ -425,8 +442,10 @@ impl Arena {
         let kind = segment.kind.get() as usize;
         let before = segment.fit_class();
         self.waiting_blocks -= free_dirty(segment);
+        self.used_blocks -= segment.used.get().count_ones() as usize;
         change(segment);
         self.waiting_blocks += free_dirty(segment);
+        self.used_blocks += segment.used.get().count_ones() as usize;
         let after = segment.fit_class();
         if before != after {
             if let Some(fit) = before {
@@ -452,6 +471,7 @@ impl Arena {
             return false;
         };
         let kind = segment.kind.get() as usize;
+        self.used_blocks += segment.used.get().count_ones() as usize;
         if let Some(fit) = segment.fit_class() {
             self.segments[kind][fit.index()].push(segment);
         }

@@ -163,7 +163,8 @@ pub(super) fn begin_reuse(
 ) -> bool {
     // A look costs as much as ten requests that touch nothing, and little beside a huge page that is made zero.
     let was_huge = mapping.is_huge.get();
-    let is_due = (zeroed && was_huge) || reuses.is_power_of_two() || reuses.is_multiple_of(REUSES_UNSEEN_MAX);
+    let unseen = if zeroed { ZEROED_UNSEEN_MAX } else { REUSES_UNSEEN_MAX };
+    let is_due = (zeroed && was_huge) || reuses.is_power_of_two() || reuses.is_multiple_of(unseen);
     match (is_joined, may_clear && is_due) {
         (true, _) => advise(counters, placement, mapping),
         (false, true) => advise_where(counters, placement, mapping, Some(was_huge)),
@@ -178,6 +179,9 @@ pub(super) fn begin_reuse(
 
 /// Mappings that are used again, at most, between two looks at what became of one.
 const REUSES_UNSEEN_MAX: u32 = 16;
+/// As many of those whose memory is made zero by the OS: what is written as a whole takes 512 page faults in each 2 MiB
+/// until it is seen.
+const ZEROED_UNSEEN_MAX: u32 = 4;
 
 /// What is known of a mapping that is used again.
 #[derive(Clone, Copy, Debug)]

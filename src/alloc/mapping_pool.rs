@@ -144,6 +144,14 @@ pub(super) fn take(
     Some((mapping, Origin::Os))
 }
 
+/// As [`take`], of mappings that wait alone.
+pub(super) fn take_waiting(placement: Placement, request: &Request) -> Option<(&'static LargeMapping, Origin)> {
+    let shape = Shape::of(placement, request)?;
+    let mut pool = POOL.lock();
+    let (mapping, is_joined) = pool.take(&shape, request)?;
+    Some((mapping, Origin::Pool { is_joined, reuses: pool.reuses }))
+}
+
 /// Keeps a freed mapping. `evict` gets the oldest ones where too much waits. Returns whether the purge is due, which it
 /// is as soon as a mapping waits.
 pub(super) fn give(mapping: &'static LargeMapping, keep: Keep, mut evict: impl FnMut(&'static LargeMapping)) -> bool {
@@ -182,10 +190,8 @@ pub(super) fn note_cut(bytes: usize) {
 
 /// Hands the oldest mappings, and parts of them, to `evict`, so that about `bytes` bytes fewer wait: other memory takes
 /// their place.
-#[cold]
 pub(super) fn give_way(bytes: usize, mut evict: impl FnMut(&'static LargeMapping)) {
-    // The read alone is what nearly every call costs.
-    let mut left = if WAITING.load(Ordering::Relaxed) == 0 { 0 } else { bytes };
+    let mut left = bytes;
     while left > 0 {
         let mut pool = POOL.lock();
         let Some(mut place) = pool.oldest() else { return };
@@ -215,6 +221,12 @@ pub(super) fn evict_older_than(epochs: u32, mut evict: impl FnMut(&'static Large
 /// Bytes of the mappings that are kept.
 pub(super) fn waiting_bytes() -> usize {
     WAITING.load(Ordering::Relaxed)
+}
+
+/// Bytes of the mappings that are live, and of those that wait.
+pub(super) fn usage() -> (usize, usize) {
+    let pool = POOL.lock();
+    (pool.live, pool.bytes)
 }
 
 /// Hands every mapping that is kept to `evict`.

@@ -312,13 +312,24 @@ pub(super) fn reclaim(active: ActiveConfig, counters: &factor::Counters) {
     arena::unmap_free(true);
 }
 
-/// Bytes that wait in the arena, however much is mapped.
-const WAITING_BYTES_MIN: usize = 4 << 20;
+/// Of the bytes in use, the part that may wait beside them, in the arena and in the mapping pool together, before one gives
+/// way to the other: objects of both turn over, and what one gives back it would take anew at the next turn.
+const SLACK_PART: usize = 32;
+/// Bytes that may wait in the arena in any case.
+const SLACK_ARENA_MIN: usize = 4 << 20;
+
+/// How many bytes must go for `bytes` of other memory, of those that wait in the arena and in the mapping pool.
+fn beyond_slack(bytes: usize) -> (usize, usize) {
+    let (used, in_arena) = arena::usage();
+    let (live, in_pool) = mapping_pool::usage();
+    let beyond = (in_arena + in_pool).saturating_sub((used + live) / SLACK_PART).min(bytes);
+    (beyond.min(in_arena.saturating_sub(SLACK_ARENA_MIN)), beyond.min(in_pool))
+}
 
 /// Gives back as many bytes of what waits in the arena, whatever its age, as a new mapping has: a program that turns from
 /// short objects to long ones would hold both. A step takes less time than the page faults of the mapping will.
 pub(super) fn give_way(active: ActiveConfig, counters: &factor::Counters, bytes: usize) {
-    let mut left = arena::waiting_bytes().saturating_sub(WAITING_BYTES_MIN).min(bytes);
+    let (mut left, _) = beyond_slack(bytes);
     if left < HUGE_PAGE || active.purge().is_none() {
         return;
     }
@@ -327,6 +338,17 @@ pub(super) fn give_way(active: ActiveConfig, counters: &factor::Counters, bytes:
         left = left.saturating_sub(HUGE_PAGE);
         left > 0
     });
+}
+
+/// Gives back what waits in the mapping pool, as the arena has grown: a program that turns from long objects to short ones
+/// would hold both.
+#[cold]
+pub(super) fn give_way_to_arena(active: ActiveConfig, counters: &factor::Counters, growth: usize) {
+    // The read alone is what nearly every call costs.
+    if mapping_pool::waiting_bytes() > 0 {
+        let (_, left) = beyond_slack(growth);
+        mapping_pool::give_way(left, |oldest| _ = release::give_mapping(active, counters, oldest));
+    }
 }
 
 /// Whether a thread does the work at this moment.

@@ -8,7 +8,7 @@ use super::huge_pages::Policy;
 use super::large_mappings::{Placement, Reuse};
 use super::mapping_pool::Origin;
 use super::thread_heap::Heap;
-use super::{central_free_list, gather, large_mappings, learning, mapping_pool, purge, release};
+use super::{arena, central_free_list, gather, large_mappings, learning, mapping_pool, purge, release};
 use crate::class::{BLOCK, Class, Owner};
 use crate::config::ActiveConfig;
 use crate::factor::original::elo::Strategy;
@@ -44,8 +44,8 @@ pub(super) fn from_stations(
                 return Some(memory);
             }
             let coloured =
-                if active.arena() && class != plain { size_classed(heap, active, class, prefix) } else { None };
-            coloured.or_else(|| size_classed(heap, active, plain, prefix))
+                if active.arena() && class != plain { size_classed(heap, active, class, request) } else { None };
+            coloured.or_else(|| size_classed(heap, active, plain, request))
         }
         None if are_runs_kept && prefix == 0 && (BLOCK..=HUGE_PAGE).contains(&request.align) => {
             aligned_run(heap, active, request).or_else(|| large_object(heap, active, request, strategy))
@@ -72,6 +72,30 @@ fn pooled(heap: &Heap, active: ActiveConfig, request: &Request, strategy: Option
     let counters = &heap.counters;
     let evict = |oldest| _ = release::give_mapping(active, counters, oldest);
     let (mapping, origin) = mapping_pool::take(counters, placement(active), request, release::keep(active), evict)?;
+    Some(begin_pooled(heap, active, request, strategy, (mapping, origin)))
+}
+
+/// What waits in the mapping pool serves an object of a class whose run would take memory from the OS.
+fn pooled_before_growth(heap: &Heap, active: ActiveConfig, class: Class, request: &Request) -> Option<Memory> {
+    let waits = || mapping_pool::waiting_bytes() >= class.slot_bytes();
+    let blocks = class.blocks();
+    if !(class.is_run() && active.arena() && waits() && arena::is_next_untouched(blocks)) {
+        return None;
+    }
+    let taken = mapping_pool::take_waiting(placement(active), request)?;
+    heap.cache.received.add(1);
+    Some(begin_pooled(heap, active, request, None, taken))
+}
+
+/// Begins the use of a mapping of the pool.
+fn begin_pooled(
+    heap: &Heap,
+    active: ActiveConfig,
+    request: &Request,
+    strategy: Option<Strategy>,
+    (mapping, origin): (&'static LargeMapping, Origin),
+) -> Memory {
+    let counters = &heap.counters;
     mapping.strategy.set(index_of(strategy));
     let zeroed = match origin {
         Origin::Os => {
@@ -90,7 +114,7 @@ fn pooled(heap: &Heap, active: ActiveConfig, request: &Request, strategy: Option
             large_mappings::begin_reuse(counters, placement(active), mapping, reuse)
         }
     };
-    Some(Memory::of_mapping(mapping, zeroed))
+    Memory::of_mapping(mapping, zeroed)
 }
 
 /// A run of a class that is aligned to more than a block: the newest of the thread's slot list, or a new one. `None`
@@ -181,7 +205,7 @@ fn random_slot(heap: &'static Heap, active: ActiveConfig, class: Class) -> *mut 
 }
 
 /// A large object of a class: from the thread's slot list, from the transfer cache, or new.
-fn size_classed(heap: &'static Heap, active: ActiveConfig, class: Class, prefix: usize) -> Option<Memory> {
+fn size_classed(heap: &'static Heap, active: ActiveConfig, class: Class, request: &Request) -> Option<Memory> {
     let counters = &heap.counters;
     let mut base = heap.cache.pop(class);
     let mut zeroed = false;
@@ -196,6 +220,9 @@ fn size_classed(heap: &'static Heap, active: ActiveConfig, class: Class, prefix:
                     return None;
                 }
             } else {
+                if let Some(memory) = pooled_before_growth(heap, active, class, request) {
+                    return Some(memory);
+                }
                 (base, zeroed) = new_size_classed(active, counters, class)?;
                 heap.cache.received.add(1);
             }
@@ -204,7 +231,7 @@ fn size_classed(heap: &'static Heap, active: ActiveConfig, class: Class, prefix:
         }
     }
     // SAFETY: the object holds prefix and request.
-    let user = unsafe { base.add(prefix) };
+    let user = unsafe { base.add(request.prefix) };
     Some(Memory { user, held: class.slot_bytes(), method: header::Method::Pages, zeroed })
 }
 

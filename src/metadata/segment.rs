@@ -95,6 +95,11 @@ impl Segment {
         find_run(self.used.get(), blocks).map(|first| self.take_run_at(first, blocks))
     }
 
+    /// Whether the run that [`Segment::take_run`] would take is known to be zero.
+    pub(crate) fn is_next_untouched(&self, blocks: usize) -> bool {
+        find_run(self.used.get(), blocks).is_none_or(|first| self.dirty.get() & mask(first, blocks) == 0)
+    }
+
     /// As [`Segment::take_run`], for a run that starts at a multiple of `step` blocks, a power of two, and has `room`
     /// free blocks from its start, at least its own.
     pub(crate) fn take_run_by(&'static self, blocks: usize, step: usize, room: usize) -> Option<(&'static Page, bool)> {
