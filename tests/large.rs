@@ -385,3 +385,56 @@ fn an_object_that_is_cut_gives_its_tail_back_and_grows_again() {
         });
     }
 }
+
+/// The last blocks of runs that become shorter in their place serve other objects.
+#[test]
+fn runs_that_are_cut_leave_their_last_blocks_to_others() {
+    const RUNS: usize = 64;
+    case("runs_that_are_cut_leave_their_last_blocks_to_others", "").succeeds(|| {
+        if !hakmem::factors::registry().iter().all(|factor| factor.present) {
+            return;
+        }
+        let runs: Vec<*mut u8> = (0..RUNS).map(|_| allocate(1000 * KIB)).collect();
+        runs.iter().for_each(|&run| touch(run, 1000 * KIB));
+        let free_before = hakmem::stats().free_block_bytes;
+        for &run in &runs {
+            assert_eq!(reallocate(run, 1000 * KIB, 600 * KIB), run, "in its place");
+        }
+        let cut = hakmem::stats().free_block_bytes - free_before;
+        // 16 blocks of 64 KiB became 10.
+        assert_eq!(cut as usize, RUNS * 6 * 64 * KIB);
+        let mapped = hakmem::stats().mapped_bytes;
+        let others: Vec<*mut u8> = (0..RUNS / 2).map(|_| aligned(380 * KIB, 64 * KIB)).collect();
+        others.iter().for_each(|&other| touch(other, 380 * KIB));
+        assert_eq!(hakmem::stats().mapped_bytes, mapped, "no new memory for the others");
+        for &run in &runs {
+            // SAFETY: the object is that long.
+            assert!((0..600 * KIB).step_by(PAGE).all(|at| unsafe { run.add(at).read() } == 1));
+            free(run, 600 * KIB);
+        }
+        others.into_iter().for_each(|other| free(other, 380 * KIB));
+    });
+}
+
+/// Slots become shorter by a copy where a quarter or more of them would be lost.
+#[test]
+fn slots_that_would_lose_a_quarter_are_left() {
+    case("slots_that_would_lose_a_quarter_are_left", "").succeeds(|| {
+        for (from, to, stays) in [
+            (5000, 3900, true),
+            (5000, 2600, false),
+            (300 * KIB, 250 * KIB, true),
+            (300 * KIB, 160 * KIB, false),
+            (1000, 600, true),
+            (1000, 400, false),
+        ] {
+            let object = allocate(from);
+            touch(object, from);
+            let shorter = reallocate(object, from, to);
+            assert_eq!(shorter == object, stays, "{from} to {to}");
+            // SAFETY: the object is that long.
+            assert!((0..to).step_by(PAGE).all(|at| unsafe { shorter.add(at).read() } == 1));
+            free(shorter, to);
+        }
+    });
+}

@@ -153,16 +153,13 @@ pub(super) fn give_run(page: &'static Page) -> bool {
     for block in 0..usize::from(page.blocks.get()) {
         range::set_slot_list(page.base.get().wrapping_add(block * BLOCK), SlotListOffset::NONE);
     }
-    let mut arena = ARENA.lock();
-    let mut given = 0;
-    arena.change(segment, |segment| given = segment.give_run(page));
-    for half in 0..2 {
-        if given & half_mask(half) != 0 {
-            segment.freed_at[half].set(purge::epoch());
-            arena.wait(segment);
-        }
-    }
-    arena.waiting_blocks * BLOCK >= PURGE_BYTES_MIN
+    ARENA.lock().give(segment, |segment| segment.give_run(page))
+}
+
+/// Shortens a run of a large object in its place. Returns whether the purge is due.
+pub(super) fn cut_run(page: &'static Page, blocks: usize) -> bool {
+    let cut = |segment: &'static Segment| ARENA.lock().give(segment, |segment| segment.cut_run(page, blocks));
+    page_map::segment_of(page.base.get()).is_some_and(cut)
 }
 
 /// Gives the memory of half segments that were free for `epochs` epochs of the purge back to the OS. With `parts` also
@@ -435,6 +432,19 @@ impl Arena {
         self.change(segment, |segment| run = segment.take_run_by(blocks, step, room));
         self.begin_run(counters, policy, segment, before, run?, object_bytes);
         run
+    }
+
+    /// Has blocks put back, which wait for the purge then. Returns whether it is due.
+    fn give(&mut self, segment: &'static Segment, give: impl FnOnce(&'static Segment) -> u64) -> bool {
+        let mut given = 0;
+        self.change(segment, |segment| given = give(segment));
+        for half in 0..2 {
+            if given & half_mask(half) != 0 {
+                segment.freed_at[half].set(purge::epoch());
+                self.wait(segment);
+            }
+        }
+        self.waiting_blocks * BLOCK >= PURGE_BYTES_MIN
     }
 
     /// Changes which blocks are in use, and moves the segment to the list of its new fit class.

@@ -77,7 +77,7 @@ pub(super) fn take(
             let Some(page) = page else { return (0, false) };
             list.push(page, class, owner);
             if page.given.get() > 0 {
-                page.freed_at.set(purge::epoch() as u16);
+                page.freed_at.set(purge::epoch() as u8);
                 list.start_waiting(page);
                 let bytes = page.given.get() as usize * class.slot_bytes();
                 WAITING_BYTES.fetch_add(bytes, Ordering::Relaxed);
@@ -87,6 +87,7 @@ pub(super) fn take(
     };
     let waited = page.given.get();
     let (taken, zeroed) = page.take(slots);
+    page.taken_at.set(purge::epoch() as u8);
     let left = waited - page.given.get();
     WAITING_BYTES.fetch_sub(left as usize * class.slot_bytes(), Ordering::Relaxed);
     if page.is_full() {
@@ -109,7 +110,7 @@ pub(super) fn must_grow(class: Class, owner: Owner) -> bool {
 /// for the slots that stay here.
 pub(super) fn give(class: Class, slots: &[*mut u8], mut evict: impl FnMut(&'static Page)) -> bool {
     let mut list = LISTS[class.index()].lock();
-    let now = purge::epoch() as u16;
+    let now = purge::epoch() as u8;
     WAITING_BYTES.fetch_add(slots.len() * class.slot_bytes(), Ordering::Relaxed);
     for &slot in slots {
         let Some(page) = page_map::page_of(slot).filter(|page| usize::from(page.class_index.get()) == class.index())
@@ -133,10 +134,8 @@ pub(super) fn give(class: Class, slots: &[*mut u8], mut evict: impl FnMut(&'stat
         if was_full {
             list.pages_of(page).push(page);
         }
-        if !waited || page.freed_at.get() != now {
-            if waited {
-                list.stop_waiting(page);
-            }
+        // The age is that of the first slot: where few come back at a time, the last one is always young.
+        if !waited {
             page.freed_at.set(now);
             list.start_waiting(page);
         }
@@ -154,8 +153,8 @@ pub(super) fn waiting_bytes() -> usize {
     WAITING_BYTES.load(Ordering::Relaxed)
 }
 
-/// Gives back to the OS what free slots hold in pages to which nothing came back for so many epochs of the purge: OS
-/// pages of which no slot in use has a part. Pages that became free meanwhile go to `evict`. No lock is held while the
+/// Gives back to the OS what free slots hold in pages that began to wait so many epochs of the purge ago, and from which no
+/// slot was taken since: OS pages of which no slot in use has a part. Pages that became free meanwhile go to `evict`. No lock is held while the
 /// kernel works, and `next` is called after each page: if it returns `false`, the rest is left for later. Returns
 /// whether anything waits.
 pub(super) fn purge_older_than(
@@ -174,8 +173,15 @@ pub(super) fn purge_older_than(
         // Those that begin to wait while others are given back are left for the next time.
         for _ in 0..list.waiting_pages {
             let Some(page) = list.waiting.first() else { break };
-            if u32::from((purge::epoch() as u16).wrapping_sub(page.freed_at.get())) < epochs {
+            let now = purge::epoch() as u8;
+            if u32::from(now.wrapping_sub(page.freed_at.get())) < epochs {
                 break;
+            }
+            if u32::from(now.wrapping_sub(page.taken_at.get())) < epochs {
+                list.stop_waiting(page);
+                page.freed_at.set(now);
+                list.start_waiting(page);
+                continue;
             }
             let given = page.given.replace(0) as usize;
             WAITING_BYTES.fetch_sub(given * class.slot_bytes(), Ordering::Relaxed);

@@ -412,6 +412,14 @@ pub(super) fn extend_run(page: &'static Page, blocks: usize) -> bool {
     is_longer
 }
 
+/// Shortens a live run to `blocks` blocks in its place. It has no class then, as above. Returns whether the purge is due.
+pub(super) fn cut_run(page: &'static Page, blocks: usize) -> bool {
+    let is_due = arena::cut_run(page, blocks);
+    range::set_slot_list(page.base.get(), SlotListOffset::NONE);
+    page.begin_large(None);
+    is_due
+}
+
 /// A record that describes no mapping; `None` when there is no memory for one.
 pub(super) fn take_record() -> Option<&'static LargeMapping> {
     let mut spare = SPARE.lock();

@@ -104,6 +104,42 @@ fn loom_purge_of_a_half_beside_one_in_use() {
     });
 }
 
+/// A page to which slots come back all the time gives memory back, unless slots are taken from it as well.
+#[test]
+fn loom_purge_of_a_page_that_is_freed_slot_by_slot() {
+    check(|| {
+        crate::metadata::range::reserve_once();
+        let class = Class::of(2 * os::OS_PAGE).expect("a size with a class");
+        let mut slots = [core::ptr::null_mut(); 6];
+        let (taken, _) = central_free_list::take(counters(), POLICY, class, Owner::ALL, &mut slots);
+        assert_eq!(taken, slots.len());
+        let give_one = |slot: *mut u8| central_free_list::give(class, &[slot], |_| ());
+        let purge = || _ = central_free_list::purge_older_than(counters(), WAIT_EPOCHS, |_, _| (), || true);
+        for &slot in &slots[..WAIT_EPOCHS as usize] {
+            give_one(slot);
+            purge();
+            assert!(central_free_list::waiting_bytes() > 0, "too young");
+            purge::pass_epochs(1);
+        }
+        purge();
+        assert_eq!(central_free_list::waiting_bytes(), 0, "the last slot is young, the page is not");
+        give_one(slots[4]);
+        purge::pass_epochs(WAIT_EPOCHS);
+        let mut again = [core::ptr::null_mut()];
+        central_free_list::take(counters(), POLICY, class, Owner::ALL, &mut again);
+        give_one(again[0]);
+        purge();
+        assert!(central_free_list::waiting_bytes() > 0, "the page is in use");
+        purge::pass_epochs(WAIT_EPOCHS);
+        purge();
+        assert_eq!(central_free_list::waiting_bytes(), 0);
+        // The next model finds the range as it was.
+        give_one(slots[3]);
+        give_one(slots[5]);
+        central_free_list::give_empty(|_, page| _ = arena::give_run(page));
+    });
+}
+
 /// While a half goes back to the OS no thread gets a block of it; afterwards any thread may.
 #[test]
 fn loom_purge_and_use_of_the_same_half() {

@@ -2,8 +2,8 @@
 //!
 //! | object | shorter | longer |
 //! |---|---|---|
-//! | a slot | in place down to a half, else a copy | a copy; from 56 KiB on as a run with room behind it |
-//! | a run of blocks | the same; a tail of 1 MiB goes back to the OS | takes the blocks behind it, if they are free, else a copy |
+//! | a slot | in place down to three quarters, up to 1 KiB down to a half, else a copy | a copy; from 56 KiB on as a run with room behind it |
+//! | a run of blocks | in place down to a half, its last blocks are free then; else a copy | takes the blocks behind it, if they are free, else a copy |
 //! | a mapping of its own | in place above 4 MiB, or down to a half; a tail of 1 MiB goes back to the OS | takes what the pool has behind it, or addresses that are free; else its OS pages move to a longer mapping |
 //!
 //! Objects that grow step by step get more addresses than they asked for when they move, so that they move seldom. The
@@ -25,12 +25,14 @@ use crate::metadata::page::{Page, Use};
 use crate::metadata::page_map::{self, Place};
 use crate::metadata::range;
 use crate::metadata::segment::SEGMENT;
-use crate::os::{self, HUGE_PAGE, OS_PAGE};
+use crate::os::{HUGE_PAGE, OS_PAGE};
 use crate::request::{Request, Site};
 use core::ptr;
 
 /// Least bytes of a tail that are worth a system call and the page faults of a later growth.
 const TAIL_BYTES_MIN: usize = 1 << 20;
+/// Bytes of a slot from which on a copy is made for a quarter of it.
+const QUARTERED_BYTES_MIN: usize = 1 << 10;
 /// Least bytes of an object that, once it was copied into a longer one, does not wait for a request of its length.
 const OUTGROWN_BYTES_MIN: usize = 256 << 10;
 /// Most addresses that a growing mapping gets beyond what was asked for.
@@ -55,7 +57,7 @@ pub(crate) unsafe fn reallocate(user: *mut u8, old_size: usize, align: usize, si
         if unsafe { shorten(active, user, size, usable, place) } {
             return user;
         }
-        if size >= usable / 2 {
+        if size >= usable - spare_of(usable, place) {
             // The bypass's objects have its own header alone.
             if let Some(form) = active.header().filter(|_| !bypass::owns(user)) {
                 // SAFETY: `lengths` verified it.
@@ -66,7 +68,7 @@ pub(crate) unsafe fn reallocate(user: *mut u8, old_size: usize, align: usize, si
     } else if let Some(longer) = lengthen(active, user, align, size, usable, place) {
         return longer;
     }
-    let other = if size > usable { allocate_to_grow(size, align) } else { allocate(size, align, None) };
+    let other = if grows_by_little(usable, size) { allocate_to_grow(size, align) } else { allocate(size, align, None) };
     if !other.is_null() {
         // All that the program may have used: it may have asked for the usable bytes.
         let kept = old_size.min(usable).min(size);
@@ -82,6 +84,17 @@ pub(crate) unsafe fn reallocate(user: *mut u8, old_size: usize, align: usize, si
         }
     }
     other
+}
+
+/// Whether an object of `usable` bytes grows so little that it will probably do so again.
+fn grows_by_little(usable: usize, size: usize) -> bool {
+    size > usable && size - usable < size / 4
+}
+
+/// The bytes beyond its size that an object keeps; with more it moves.
+fn spare_of(usable: usize, place: Large) -> usize {
+    let is_slot = matches!(place, Large::No) && usable > QUARTERED_BYTES_MIN;
+    if is_slot { usable / 4 } else { usable - usable / 2 }
 }
 
 /// As [`reallocate`], where factors surround objects: what is behind the object changes with its length.
@@ -129,7 +142,7 @@ unsafe fn reallocate_hardened(
             }
         }
     }
-    let other = if size > known { allocate_to_grow(size, align) } else { allocate(size, align, None) };
+    let other = if grows_by_little(known, size) { allocate_to_grow(size, align) } else { allocate(size, align, None) };
     if !other.is_null() {
         // SAFETY: both objects hold as many bytes, and the caller gives the old one up.
         unsafe {
@@ -186,19 +199,41 @@ unsafe fn shorten(active: ActiveConfig, user: *mut u8, size: usize, usable: usiz
             note_size(active, user, size, mapping);
             true
         }
-        Large::No | Large::Run(_) => {
-            if usable - size >= TAIL_BYTES_MIN && size >= usable / 2 && active.purge().is_some() {
-                let page = os::kernel_page();
-                let start = (user.addr() + size).next_multiple_of(page);
-                let end = (user.addr() + usable) & !(page - 1);
-                _ = thread::inside(|access| {
-                    let tail = user.wrapping_add(start - user.addr());
-                    // SAFETY: the caller's promise; the pages lie within the object.
-                    unsafe { purge::decommit(&access.counts().0.purge, tail, end.saturating_sub(start)) };
-                });
-            }
-            false
-        }
+        Large::Run(page) if size >= usable / 2 => cut_run(active, user, size, page),
+        Large::No | Large::Run(_) => false,
+    }
+}
+
+/// Gives back the last blocks of a run. Returns whether there were enough, and the object has its new size.
+fn cut_run(active: ActiveConfig, user: *mut u8, size: usize, page: &'static Page) -> bool {
+    let have = usize::from(page.blocks.get());
+    let needed = (size + (user.addr() - page.base.get().addr())).div_ceil(BLOCK);
+    if have - needed < have.div_ceil(8) {
+        return false;
+    }
+    let had_class = range::slot_list_at(user) != SlotListOffset::NONE;
+    let cut = thread::inside(|access| {
+        // SAFETY: the caller of `shorten` gives up what is beyond the size.
+        let is_due = unsafe { release::cut_run(active, page, needed) };
+        super::purge::request_if(is_due, active, access.counts().0);
+    });
+    if cut.is_none() {
+        return false;
+    }
+    begin_without_class(active, user, size, page, had_class);
+    true
+}
+
+/// Notes that a run changed its length, and has no class any more.
+fn begin_without_class(active: ActiveConfig, user: *mut u8, size: usize, page: &Page, had_class: bool) {
+    page.strategy.set(NO_STRATEGY);
+    // Its records alone verify it.
+    if had_class {
+        free_check::set_free(user);
+    }
+    if let Some(form) = active.header() {
+        // SAFETY: `lengths` verified it.
+        unsafe { header::resize(form, user, size, page.slot_bytes.get() as usize) };
     }
 }
 
@@ -221,23 +256,14 @@ fn lengthen(
             if bytes > SEGMENT || thread::inside(extend) != Some(true) {
                 return None;
             }
-            page.strategy.set(NO_STRATEGY);
-            // It has no class any more, and its records alone verify it.
-            if had_class {
-                free_check::set_free(user);
-            }
-            if let Some(form) = active.header() {
-                // SAFETY: `lengths` verified it.
-                unsafe { header::resize(form, user, size, page.slot_bytes.get() as usize) };
-            }
+            begin_without_class(active, user, size, page, had_class);
             Some(user)
         }
         Large::Mapping(mapping) => {
             let prefix = active.header().map_or(0, |form| form.prefix(align));
             let site = Site::new(mapping.site.get());
             let request = Request { size, align, site, prefix, grows: true, zeroed: false };
-            // Who grows by a little will do so again.
-            let spare = if size - usable < size / 4 { (size / 4).min(SPARE_BYTES_MAX) } else { 0 };
+            let spare = if grows_by_little(usable, size) { (size / 4).min(SPARE_BYTES_MAX) } else { 0 };
             let lengthen = |access: Access| lengthen_mapping(active, access.counts().0, mapping, request, spare);
             thread::inside(lengthen).flatten()
         }

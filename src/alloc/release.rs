@@ -92,6 +92,20 @@ fn give_blocks(active: ActiveConfig, counters: &factor::Counters, page: &'static
     is_due
 }
 
+/// Gives back the last blocks of a live run, which keeps its first `blocks` blocks. Returns whether the purge is due.
+///
+/// # Safety
+/// - nothing is in what is given back.
+pub(super) unsafe fn cut_run(active: ActiveConfig, page: &'static Page, blocks: usize) -> bool {
+    if active.zero_free() || active.canary() {
+        let bytes = (usize::from(page.blocks.get()) - blocks) * BLOCK;
+        // As in `give_blocks`.
+        // SAFETY: the caller's promise.
+        unsafe { zero_free::clear(page.base.get().wrapping_add(blocks * BLOCK), bytes, true) };
+    }
+    large_mappings::cut_run(page, blocks)
+}
+
 /// How long the mapping pool keeps what is freed.
 pub(super) fn keep(active: ActiveConfig) -> Keep {
     if active.purge() == Some(When::ByTime) { Keep::ForEpochs } else { Keep::ForEver }

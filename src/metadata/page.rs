@@ -90,8 +90,10 @@ pub(crate) struct Page {
     pub(crate) used: SharedCell<u32>,
     /// The slots from this one on were never handed out and are known to be zero.
     zeroed_from: Cell<u16>,
-    /// The purge epoch in which a slot last came back: its low half.
-    pub(crate) freed_at: Cell<u16>,
+    /// The purge epoch in which the page began to wait for the purge, as its first slot came back, and that in which a slot
+    /// was last taken: their low bytes. An age that wraps lets the page wait a little longer.
+    pub(crate) freed_at: Cell<u8>,
+    pub(crate) taken_at: Cell<u8>,
     /// Free slots that may hold memory: those that came back since the page last gave its memory to the OS. At most the
     /// free ones are counted.
     pub(crate) given: Cell<u16>,

@@ -140,6 +140,16 @@ impl Segment {
         true
     }
 
+    /// Shortens a run in use to `blocks` blocks, at least one. Returns the blocks that became free, one bit each.
+    pub(crate) fn cut_run(&self, page: &Page, blocks: usize) -> u64 {
+        let (first, have) = self.extent(page);
+        let rest = mask(first, have) & !mask(first, blocks);
+        self.distances[first + blocks..first + have].iter().for_each(|block| block.set(0));
+        self.used.set(self.used.get() & !rest);
+        page.blocks.set(blocks as u8);
+        rest
+    }
+
     /// The first block of a run, and how many it has.
     fn extent(&self, page: &Page) -> (usize, usize) {
         ((page.base.get().addr() - self.base.get().addr()) / BLOCK, usize::from(page.blocks.get()))
@@ -221,7 +231,7 @@ pub(crate) fn half_mask(half: usize) -> u64 {
 /// Blocks of the run that a segment of each fit class has somewhere, but for the last two fit classes. The lengths of size
 /// classes are among them: with powers of two alone a segment would take two runs of 20 blocks, or five of 10, where it
 /// has room for three, or six.
-const FIT_BLOCKS: [u8; 11] = [1, 2, 4, 8, 10, 12, 16, 20, 24, 28, 32];
+const FIT_BLOCKS: [u8; 16] = [1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32];
 
 /// How long a run a segment can give: an index of [`FIT_BLOCKS`], or above those a whole half, and the whole segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
