@@ -126,6 +126,10 @@ pub(super) fn take_run_at(
     if let Some(run) = arena.take_at(counters, policy, blocks, place, object_bytes) {
         return Some(run);
     }
+    // Room alone is no reason for new memory.
+    if place.room > blocks && arena.first_with(Kind::Large, blocks).is_some() {
+        return None;
+    }
     // As in `take_run`.
     while arena.turn_to(Kind::Large) || arena.grow(counters, policy, Kind::Large) {
         if let Some(run) = arena.take_at(counters, policy, blocks, place, object_bytes) {
@@ -297,11 +301,6 @@ pub(super) fn unmap_free(dirty: bool) {
 pub(super) fn take_growth() -> usize {
     // The read alone is what nearly every call costs.
     if GROWTH.load(Ordering::Relaxed) < HUGE_PAGE { 0 } else { GROWTH.swap(0, Ordering::Relaxed) }
-}
-
-/// Bytes that wait to be purged.
-pub(super) fn waiting_bytes() -> usize {
-    usage().1
 }
 
 /// Bytes that are in use, and bytes that wait to be purged.

@@ -154,9 +154,9 @@ pub(super) fn waiting_bytes() -> usize {
 }
 
 /// Gives back to the OS what free slots hold in pages that began to wait so many epochs of the purge ago, and from which no
-/// slot was taken since: OS pages of which no slot in use has a part. Pages that became free meanwhile go to `evict`. No lock is held while the
-/// kernel works, and `next` is called after each page: if it returns `false`, the rest is left for later. Returns
-/// whether anything waits.
+/// slot was taken since: OS pages of which no slot in use has a part. Pages that became free meanwhile go to `evict`. No
+/// lock is held while the kernel works, and `next` is called after each page: if it returns `false`, the rest is left for
+/// later. Returns whether anything waits.
 pub(super) fn purge_older_than(
     counters: &factor::Counters,
     epochs: u32,

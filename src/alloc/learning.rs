@@ -12,7 +12,7 @@ pub(super) fn of_plan<T>(active: ActiveConfig, counters: &factor::Counters, step
     }
     let start = os::cycles();
     let done = step();
-    elo::learn_plan(&counters.elo, os::cycles().saturating_sub(start), arena::waiting_bytes);
+    elo::learn_plan(&counters.elo, os::cycles().saturating_sub(start), || arena::usage().1);
     done
 }
 

@@ -174,7 +174,7 @@ pub(crate) fn stop() {
     let earned = u64::from(since_ms) * FORK_BYTES_PER_SECOND / 1_000;
     let may_give = (FORK_BYTES.load(Ordering::Relaxed) + earned as usize).min(FORK_BYTES_MAX);
     let waits = transfer_cache::waiting_bytes()
-        + arena::waiting_bytes()
+        + arena::usage().1
         + central_free_list::waiting_bytes()
         + mapping_pool::waiting_bytes();
     let gives = (FORK_BYTES_MIN..=may_give).contains(&waits);

@@ -68,7 +68,7 @@ pub(crate) unsafe fn reallocate(user: *mut u8, old_size: usize, align: usize, si
     } else if let Some(longer) = lengthen(active, user, align, size, usable, place) {
         return longer;
     }
-    let other = if grows_by_little(usable, size) { allocate_to_grow(size, align) } else { allocate(size, align, None) };
+    let other = if grows_by_step(usable, size) { allocate_to_grow(size, align) } else { allocate(size, align, None) };
     if !other.is_null() {
         // All that the program may have used: it may have asked for the usable bytes.
         let kept = old_size.min(usable).min(size);
@@ -86,9 +86,9 @@ pub(crate) unsafe fn reallocate(user: *mut u8, old_size: usize, align: usize, si
     other
 }
 
-/// Whether an object of `usable` bytes grows so little that it will probably do so again.
-fn grows_by_little(usable: usize, size: usize) -> bool {
-    size > usable && size - usable < size / 4
+/// Whether an object of `usable` bytes grows by a step, at most to twice its length, so that it will probably do so again.
+fn grows_by_step(usable: usize, size: usize) -> bool {
+    size > usable && size / 2 <= usable
 }
 
 /// The bytes beyond its size that an object keeps; with more it moves.
@@ -142,7 +142,7 @@ unsafe fn reallocate_hardened(
             }
         }
     }
-    let other = if grows_by_little(known, size) { allocate_to_grow(size, align) } else { allocate(size, align, None) };
+    let other = if grows_by_step(known, size) { allocate_to_grow(size, align) } else { allocate(size, align, None) };
     if !other.is_null() {
         // SAFETY: both objects hold as many bytes, and the caller gives the old one up.
         unsafe {
@@ -263,7 +263,8 @@ fn lengthen(
             let prefix = active.header().map_or(0, |form| form.prefix(align));
             let site = Site::new(mapping.site.get());
             let request = Request { size, align, site, prefix, grows: true, zeroed: false };
-            let spare = if grows_by_little(usable, size) { (size / 4).min(SPARE_BYTES_MAX) } else { 0 };
+            // Who grows by a little will do so again.
+            let spare = if size - usable < size / 4 { (size / 4).min(SPARE_BYTES_MAX) } else { 0 };
             let lengthen = |access: Access| lengthen_mapping(active, access.counts().0, mapping, request, spare);
             thread::inside(lengthen).flatten()
         }

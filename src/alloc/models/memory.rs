@@ -23,7 +23,7 @@ fn purge_all() {
 /// Purges once more, and asserts that all memory that was used is zero again.
 fn assert_clean() {
     purge_all();
-    assert_eq!(arena::waiting_bytes(), 0);
+    assert_eq!(arena::usage().1, 0);
     for _ in 0..2 {
         let (page, zeroed) = arena::take_run(counters(), POLICY, Kind::Large, SEGMENT_BLOCKS, SEGMENT_BLOCKS * BLOCK)
             .expect("there is room");
