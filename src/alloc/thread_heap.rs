@@ -422,7 +422,7 @@ impl Heap {
             let came = CAME.fetch_add(self.came.take(), Ordering::Relaxed);
             if came >= CAME_UNSEEN {
                 CAME.store(0, Ordering::Relaxed);
-                return MADE.load(Ordering::Relaxed) >= CAME_HEAPS;
+                return all().nth(CAME_HEAPS - 1).is_some();
             }
         }
         if self.capacity.get() < ALLOWANCE_MIN / 2 {
