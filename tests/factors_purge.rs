@@ -405,6 +405,9 @@ fn zeroed_memory_that_is_used_again_stays_sparse() {
     for size in [150_000, 1_000_003, 3_300_000, 20_000_000, 64 * MIB + 5] {
         let case = common::case("zeroed_memory_that_is_used_again_stays_sparse", &size.to_string());
         case.succeeds(|| {
+            if !present("thp") {
+                return;
+            }
             let layout = Layout::from_size_align(size, 16).expect("a power of two");
             for round in 0..4 {
                 // SAFETY: the size is not 0, and the objects are freed once.
