@@ -7,6 +7,7 @@ pub(crate) mod outlook;
 mod pinned;
 pub(crate) mod rule;
 mod same;
+pub(crate) mod until;
 pub(crate) mod watch;
 
 use crate::benchmarks::{self, BenchmarksError};
@@ -31,6 +32,7 @@ use adaptive::Adaptive;
 use rule::{Budget, HalfWidth, Rule};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use until::Until;
 use watch::Watch;
 
 /// A study to run, with the options of the call.
@@ -64,6 +66,8 @@ pub(crate) struct Request {
     pub(crate) pinned: Pinned,
     /// What a comparison of revisions looks at between its blocks.
     pub(crate) watch: Option<Watch>,
+    /// Looks that may end the study, instead of a rule.
+    pub(crate) until: Option<Until>,
 }
 
 impl Request {
@@ -71,7 +75,7 @@ impl Request {
     pub(crate) fn of(config: PathBuf) -> Request {
         let (workloads, blocks, out, seed) = (Vec::new(), None, None, None);
         let (form, resume) = (Form::Whole, false);
-        let (until_halfwidth, budget, stop_if, watch) = (None, None, None, None);
+        let (until_halfwidth, budget, stop_if, watch, until) = (None, None, None, None, None);
         let (factors, cells) = (Vec::new(), Vec::new());
         Request {
             config,
@@ -88,12 +92,18 @@ impl Request {
             stop_if,
             pinned: Pinned::new(),
             watch,
+            until,
         }
     }
 
     /// The folder of the study that is continued.
     fn continued(&self) -> Option<&Path> {
         self.out.as_deref().filter(|_| self.resume)
+    }
+
+    /// Whether the number of blocks is not known before the first one.
+    fn is_open_ended(&self) -> bool {
+        self.rule().is_some() || self.until.is_some()
     }
 
     /// When the study stops by itself; `None`: after its blocks.
@@ -275,9 +285,9 @@ pub(crate) fn run_loaded(mut study: Study, request: &Request, settings: &Setting
         manifest.started_unix_s = before.started_unix_s;
         manifest.machine = before.machine;
         // An adaptive study is complete with the blocks that it has.
-        manifest.blocks = before.blocks.max(if request.rule().is_some() { 1 } else { study.blocks });
+        manifest.blocks = before.blocks.max(if request.is_open_ended() { 1 } else { study.blocks });
         done = keys;
-    } else if request.rule().is_some() {
+    } else if request.is_open_ended() {
         manifest.blocks = 1;
     }
     let plan = manifest.plan.clone();
@@ -328,12 +338,16 @@ pub(crate) fn run_loaded(mut study: Study, request: &Request, settings: &Setting
         return Ok(outcome(true, Vec::new()));
     }
     let mut records = folder.records()?;
-    let mut progress = Progress::start(request.rule().is_none().then_some(remaining));
+    let mut progress = Progress::start((!request.is_open_ended()).then_some(remaining));
     let mut session = Session::new(&mut records, &done, &mut progress);
     let mut end = run::counting(&context, &mut session)?;
     let mut closing = Vec::new();
     if end == End::Complete {
         match request.rule() {
+            None if request.until.is_some() => {
+                let until = request.until.as_ref();
+                end = until.map_or(Ok(end), |until| until.run(&context, &mut session, (&folder, &mut manifest)))?;
+            }
             None => end = blocks(&context, manifest.blocks, &mut session)?,
             Some(rule) => {
                 let limit = request.blocks.unwrap_or(MAX_BLOCKS as u32);
@@ -451,6 +465,7 @@ fn manifest(study: &Study, design: &Design, built: Built, mut machine: Machine, 
         started_unix_s: unix_seconds(),
         seed: study.seed,
         blocks: study.blocks,
+        counting_repeats: Some(study.counting_repeats),
         plan,
         builds: built.records,
         libraries: Vec::new(),

@@ -22,20 +22,27 @@
 #![warn(missing_docs)]
 
 pub mod bootstrap;
+pub mod clean;
 #[cfg(test)]
 mod coverage;
 #[cfg(test)]
 mod coverage_layouts;
+#[cfg(test)]
+mod coverage_screening;
 pub mod distribution;
 pub mod factorial;
+pub mod foldover;
+pub mod gamma;
 pub mod layout;
 pub mod line;
 pub mod many;
+pub mod moderated;
 pub mod modes;
 pub mod order;
 pub mod projection;
 pub mod random;
 mod resamples;
+pub mod sequential;
 pub mod series;
 pub mod table;
 
