@@ -12,5 +12,8 @@ pub const EFFECTS: &str = "effects.json";
 /// The report for people, in Markdown.
 pub const REPORT: &str = "report.md";
 
+/// What a screening was asked for and what it says, one [`crate::Screening`] in JSON.
+pub const SCREENING: &str = "screening.json";
+
 /// The folder of build logs.
 pub const LOGS: &str = "logs";

@@ -31,11 +31,12 @@ mod plan;
 mod read;
 mod record;
 mod response;
+mod screening;
 mod target;
 mod version;
 
 pub use effects::EffectsFile;
-pub use folder::{EFFECTS, LOGS, MANIFEST, RECORDS, REPORT};
+pub use folder::{EFFECTS, LOGS, MANIFEST, RECORDS, REPORT, SCREENING};
 pub use line::{LineError, read_line};
 pub use manifest::{BuildFailure, BuildRecord, BuiltBinary, InstrumentStatus, Library, Machine, Manifest};
 pub use measured::Measured;
@@ -45,8 +46,11 @@ pub use plan::{
     AbsentPeer, Arm, CellKind, CellPlan, Contrast, Crossed, Curve, FactorPlan, Hypothesis, HypothesisKind, Impossible,
     OutputRule, StudyPlan, WorkloadPlan,
 };
-pub use read::{BadLine, ReadError, RecordReader, mean_wall_ns, read_effects, read_manifest, read_records};
+pub use read::{BadLine, ReadError, RecordReader, mean_wall_ns, read_effects, read_manifest, read_records, read_screening};
 pub use record::{Pass, Record, Status};
 pub use response::{MainResponse, Quantity, ValueName, is_value_name};
+pub use screening::{
+    Asked, CleanEffect, CleanResult, OneAtATime, ScreenResult, ScreenedFactor, ScreenedInteractions, Screening, SuspectedPair,
+};
 pub use target::{Against, Bar, Target, TargetKind, TargetResponse};
 pub use version::{FORMAT, OLDEST_FORMAT};

@@ -1,9 +1,10 @@
 //! Reads a study's folder. A file that is damaged is an error; a damaged line of the records is left out and reported.
 
 use crate::effects::EffectsFile;
-use crate::folder::{EFFECTS, MANIFEST, RECORDS};
+use crate::folder::{EFFECTS, MANIFEST, RECORDS, SCREENING};
 use crate::manifest::Manifest;
 use crate::record::{Pass, Record};
+use crate::screening::Screening;
 use crate::version::{FORMAT, OLDEST_FORMAT};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -82,6 +83,14 @@ pub fn read_manifest(dir: &Path) -> Result<Manifest, ReadError> {
 /// [`ReadError`]; a file of another version than [`OLDEST_FORMAT`] to [`FORMAT`] is [`ReadError::Version`].
 pub fn read_effects(dir: &Path) -> Result<EffectsFile, ReadError> {
     read_versioned(dir, EFFECTS)
+}
+
+/// Reads `screening.json` of a screening's folder.
+///
+/// # Errors
+/// [`ReadError`]; a file of another version than [`OLDEST_FORMAT`] to [`FORMAT`] is [`ReadError::Version`].
+pub fn read_screening(dir: &Path) -> Result<Screening, ReadError> {
+    read_versioned(dir, SCREENING)
 }
 
 /// Gives every record of a study's folder to `each`, in the order of the file, and returns the lines that are not

@@ -7,6 +7,7 @@ use crate::support::count::counted;
 use crate::support::exit::{ExitStatus, ShellCode};
 use crate::support::progress::note;
 use crate::support::settings::Settings;
+use crate::tools::screen;
 use crate::{analyse, prove, store};
 use ablate_format::Status;
 use std::path::{Path, PathBuf};
@@ -38,6 +39,13 @@ impl ExitStatus for ReportError {
 }
 
 pub(super) fn run(args: &Args, settings: &Settings) -> Ended {
+    if screen::is_screening(&args.dir) {
+        if args.printed.gate {
+            return Err(Box::new(NoTarget));
+        }
+        print(&screen::report(&args.dir, args.printed.json, settings)?)?;
+        return Ok(ShellCode::Good);
+    }
     if store::is_in_use(&args.dir) {
         note("a study is still running in this folder; the report covers the runs so far");
     }

@@ -11,9 +11,6 @@
 /// Rows of a matrix of +1 and −1.
 type Matrix = Vec<Vec<i8>>;
 
-/// Most factors of a design here.
-pub(super) const MOST: usize = 200;
-
 /// Cells of a Plackett–Burman design of these factors.
 pub(super) fn cells(factors: usize) -> usize {
     constructed_from(factors + 1)
@@ -27,7 +24,7 @@ pub(super) fn folded_cells(factors: usize) -> usize {
 /// Every run, as one value for each factor: whether it is away. The baseline is the first run.
 ///
 /// # Panics
-/// For more than [`MOST`] factors.
+/// For far more factors than the config allows, when no matrix is constructed.
 pub(super) fn runs(factors: usize) -> Vec<Vec<bool>> {
     // The first column is constant: it stands for the mean.
     away(factors + 1, constructed_from(factors + 1)).into_iter().map(|row| row[1..].to_vec()).collect()
@@ -41,7 +38,7 @@ pub(super) fn runs(factors: usize) -> Vec<Vec<bool>> {
 /// "Non-Orthogonal Designs of Even Resolution", Technometrics 10, 1968).
 ///
 /// # Panics
-/// For more than [`MOST`] factors.
+/// For far more factors than the config allows, when no matrix is constructed.
 pub(super) fn folded(factors: usize) -> Vec<Vec<bool>> {
     let half = away(factors, folded_order(factors));
     let mirrors: Vec<Vec<bool>> = half.iter().map(|row| row.iter().map(|away| !away).collect()).collect();
@@ -181,6 +178,7 @@ fn normalised(mut matrix: Matrix) -> Matrix {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::MAX_SCREENED as MOST;
 
     #[test]
     fn every_multiple_of_four_up_to_48_has_a_hadamard_matrix() {

@@ -8,5 +8,6 @@ pub(crate) mod doctor;
 pub(crate) mod init;
 pub(crate) mod plan;
 pub(crate) mod profile;
+pub(crate) mod screen;
 pub(crate) mod selftest;
 pub(crate) mod syscalls;
