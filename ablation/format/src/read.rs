@@ -249,6 +249,21 @@ fn skip_line(input: &mut impl BufRead) -> io::Result<u64> {
 /// Most records that [`mean_wall_ns`] reads.
 const SAMPLE: u64 = 256;
 
+/// Mean length of a record of a study in bytes, from the first ones of the file; `None` without a whole record.
+pub fn mean_record_bytes(dir: &Path) -> Option<u64> {
+    let mut input = BufReader::new(File::open(dir.join(RECORDS)).ok()?);
+    let (mut line, mut sum, mut lines) = (Vec::new(), 0, 0);
+    while lines < SAMPLE {
+        line.clear();
+        input.by_ref().take(MAX_LINE).read_until(b'\n', &mut line).ok()?;
+        if line.last() != Some(&b'\n') {
+            break;
+        }
+        (sum, lines) = (sum + line.len() as u64, lines + 1);
+    }
+    sum.checked_div(lines)
+}
+
 /// Mean wall time of the processes of a study in nanoseconds, over at most 256 records that are evenly spread in the
 /// file, so that the call does not take longer for a larger study.
 ///
