@@ -129,6 +129,11 @@ harness *NAMES:
 c-program *ARGS:
     {{runner}} run configs/examples/c-program/study.toml --out target/ablate/c-program-{{stamp}} {{ARGS}}
 
+# Forty factors of which five matter: a screening beside one factor at a time, equally precise. Five minutes.
+[group('measure')]
+screen-demo:
+    python3 configs/examples/forty-factors/demo.py "{{runner}}" target/ablate/screen-demo-{{stamp}}
+
 # `cargo ablate` beside hyperfine and criterion on the same planted differences: ten minutes, two with `--quick`.
 [group('measure')]
 bench-runner *ARGS: hyperfine

@@ -1,7 +1,8 @@
 //! `screening.json`: what a screening was asked for, and what its two stages say. Each stage is a study in a folder of its
 //! own beside this file.
 //!
-//! A value that is not known is `None` (`null`), never 0. Percent are of the baseline, and positive where the factor costs.
+//! A value that is not known is `None` (`null`), never 0. Percent are of the baseline, or where `ratios` is set of the mean
+//! without the factor; they are positive where the factor costs.
 
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +36,9 @@ pub struct Asked {
     pub workloads: Vec<String>,
     /// Effects within ± this many percent of the baseline are negligible.
     pub margin_percent: f64,
+    /// Whether effects are ratios, with the factor over without it, instead of differences in percent of the baseline.
+    #[serde(default)]
+    pub ratios: bool,
     /// Probability of dropping any factor that has an effect of the margin or more, and of any false claim of the clean
     /// stage: two errors of this size.
     pub error: f64,

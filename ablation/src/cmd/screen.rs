@@ -17,6 +17,10 @@ pub(super) struct Args {
     /// The effect that matters, in percent of the baseline. Factors that are shown to have less are dropped. Default: 1.
     #[arg(long, value_name = "PERCENT", value_parser = percent)]
     margin: Option<f64>,
+    /// Take effects as ratios, with the factor over without it, instead of differences in percent of the baseline. Better
+    /// where effects are large or multiply.
+    #[arg(long)]
+    ratios: bool,
     /// Screen only this factor and others that are named so; the rest stays as in the baseline.
     #[arg(long = "factor", value_name = "NAME")]
     factors: Vec<String>,
@@ -50,9 +54,9 @@ fn percent(text: &str) -> Result<f64, String> {
 }
 
 pub(super) fn run(args: Args, settings: &Settings) -> Ended {
-    let Args { config, margin, factors, workloads, blocks, screen_blocks, pairs_up_to, seed, out, resume } = args;
+    let Args { config, margin, ratios, factors, workloads, blocks, screen_blocks, pairs_up_to, seed, out, resume } = args;
     let request =
-        Request { config, margin, factors, workloads, blocks, screen_blocks, pairs_up_to, seed, out, resume };
+        Request { config, margin, ratios, factors, workloads, blocks, screen_blocks, pairs_up_to, seed, out, resume };
     match screen::run(&request, settings)? {
         End::Complete(text) => {
             print(&text)?;

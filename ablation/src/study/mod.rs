@@ -2,6 +2,7 @@
 
 mod adaptive;
 mod clock;
+mod expected;
 mod facts;
 pub(crate) mod outlook;
 mod pinned;
@@ -32,6 +33,7 @@ use adaptive::Adaptive;
 use rule::{Budget, HalfWidth, Rule};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 use until::Until;
 use watch::Watch;
 
@@ -322,10 +324,13 @@ pub(crate) fn run_loaded(mut study: Study, request: &Request, settings: &Setting
     }
     let remaining = run::remaining(&context, manifest.blocks, &done);
     if remaining > 0 && !refused {
+        let started = Instant::now();
         match run::preflight(&context)? {
             Some(found) => {
                 found.suspicious.iter().for_each(|line| note(&format!("preflight: {line}")));
                 found.settle(&mut manifest.plan);
+                let known = if request.is_open_ended() { 0 } else { remaining };
+                expected::tell(known, manifest.plan.cells.len(), started.elapsed());
             }
             None => refused = true,
         }
@@ -344,11 +349,12 @@ pub(crate) fn run_loaded(mut study: Study, request: &Request, settings: &Setting
     let mut closing = Vec::new();
     if end == End::Complete {
         match request.rule() {
-            None if request.until.is_some() => {
-                let until = request.until.as_ref();
-                end = until.map_or(Ok(end), |until| until.run(&context, &mut session, (&folder, &mut manifest)))?;
+            None => {
+                end = match &request.until {
+                    Some(until) => until.run(&context, &mut session, (&folder, &mut manifest))?,
+                    None => blocks(&context, manifest.blocks, &mut session)?,
+                }
             }
-            None => end = blocks(&context, manifest.blocks, &mut session)?,
             Some(rule) => {
                 let limit = request.blocks.unwrap_or(MAX_BLOCKS as u32);
                 let watch = request.watch;

@@ -11,5 +11,6 @@ mod init;
 mod odd_paths;
 mod path;
 mod race;
+mod screen;
 mod server;
 mod verdicts;

@@ -85,9 +85,9 @@ pub(crate) fn describe(study: &Study, design: &Design, process: &ProcessTime, (c
             format!(", and {} in about {all}, less what is built already", counted(builds, "build"))
         }
     };
-    let cheaper = advice::cheaper(study, design, process);
-    if !cheaper.is_empty() {
-        text.section("cheaper designs of these factors", &advice::HEAD, cheaper.into_iter());
+    let others = advice::others(study, design, process);
+    if !others.is_empty() {
+        text.section("other designs of these factors", &advice::HEAD, others.into_iter());
     }
     text.paragraph(&format!("time: {about} {time} ({how}){and}"));
     let (disk, each) = cost::disk(count, process);

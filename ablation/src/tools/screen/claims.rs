@@ -2,7 +2,8 @@
 
 use super::ScreenError;
 use super::cells::signed;
-use crate::analyse::{Analysis, Blockwise, Table};
+use super::scale::Scale;
+use crate::analyse::{Analysis, Blockwise, Row, Table};
 use crate::config::DesignKind;
 use ablate_format::{Asked, CleanEffect, CleanResult, Manifest, OneAtATime, ScreenResult};
 use ablate_stats::bootstrap::Drawn;
@@ -13,8 +14,7 @@ use std::path::Path;
 /// The effects of one workload.
 struct Of<'a> {
     workload: &'a str,
-    /// One percent of the baseline, positive where more is a cost.
-    percent: f64,
+    scale: Scale,
     effects: Vec<(Term, Drawn)>,
     /// Standard error of the difference of two cells, as one factor at a time has it.
     error_of_two: Option<f64>,
@@ -38,9 +38,10 @@ pub(super) fn claims(
     let has_pairs = kind != DesignKind::Foldover;
     let mut all = Vec::new();
     for (table, workload) in analysis.tables.iter().zip(values) {
-        all.push(effects(&ids, &signs, has_pairs, (table, workload), dir)?);
+        let scale = Scale::of(asked, workload, manifest.blocks)?;
+        all.push(effects((&ids, &signs, has_pairs), table, scale, dir)?);
     }
-    let p = clean::adjusted(all.iter().flat_map(|of| of.effects.iter().map(|(_, drawn)| (drawn, 100.0 * of.percent))));
+    let p = clean::adjusted(all.iter().flat_map(|of| of.effects.iter().map(|(_, drawn)| (drawn, of.scale.size()))));
     let mut rows = Vec::new();
     for of in &all {
         let drawn: Vec<&Drawn> = of.effects.iter().map(|(_, drawn)| drawn).collect();
@@ -51,8 +52,8 @@ pub(super) fn claims(
                 Term::Main(i) => vec![name(i)],
                 Term::Pair(i, j) => vec![name(i), name(j)],
             };
-            let percent = Some(drawn.point / of.percent).filter(|value| value.is_finite());
-            let ends = ends.map(|(one, other)| (one / of.percent, other / of.percent));
+            let percent = Some(of.scale.percent(drawn.point)).filter(|value| value.is_finite());
+            let ends = ends.map(|(one, other)| (of.scale.percent(one), of.scale.percent(other)));
             let (low, high) = (ends.map(|(a, b)| a.min(b)), ends.map(|(a, b)| a.max(b)));
             let found = p.is_some_and(|p| p < asked.error);
             rows.push(CleanEffect { workload: of.workload.to_owned(), factors, percent, low, high, p, found });
@@ -71,10 +72,9 @@ pub(super) fn claims(
 }
 
 fn effects<'a>(
-    ids: &[&str],
-    signs: &[Vec<i8>],
-    has_pairs: bool,
-    (table, workload): (&'a Table, &Blockwise),
+    (ids, signs, has_pairs): (&[&str], &[Vec<i8>], bool),
+    table: &'a Table,
+    scale: Scale,
     dir: &Path,
 ) -> Result<Of<'a>, ScreenError> {
     let name = table.workload.as_str();
@@ -84,19 +84,20 @@ fn effects<'a>(
         workload: name.to_owned(),
         reason: "its report tells why".to_owned(),
     };
-    let cell = |id: &&str| table.cell(id).map(|row| row.main.clone()).ok_or_else(|| missing(id));
+    let drawn = |row: &Row| match scale {
+        Scale::Differences(_) => row.main.clone(),
+        Scale::Ratios(_) => row.log.clone(),
+    };
+    let cell = |id: &&str| table.cell(id).map(drawn).ok_or_else(|| missing(id));
     let values: Vec<Drawn> = ids.iter().map(cell).collect::<Result<_, _>>()?;
-    let baseline = table.cell("baseline").ok_or_else(|| missing("baseline"))?.main.point;
-    if !baseline.is_normal() {
-        return Err(ScreenError::NoBaseline { workload: name.to_owned() });
-    }
-    let others = ids.iter().filter(|id| **id != "baseline");
+    let baseline = cell(&"baseline")?;
+    let others = ids.iter().zip(&values).filter(|(id, _)| **id != "baseline");
     let squares: Option<Vec<f64>> =
-        others.map(|id| Some(table.main_difference(id, "baseline")?.standard_error()?.powi(2))).collect();
+        others.map(|(_, value)| Some(value.combine(&baseline, |a, b| a - b).standard_error()?.powi(2))).collect();
     let mean = |squares: Vec<f64>| squares.iter().sum::<f64>() / squares.len().max(1) as f64;
     Ok(Of {
         workload: name,
-        percent: workload.response.cost_of(baseline.abs()) / 100.0,
+        scale,
         effects: clean::effects(signs, &values, has_pairs),
         error_of_two: squares.map(mean).map(f64::sqrt).filter(|error| *error > 0.0),
     })
@@ -134,15 +135,17 @@ fn one_at_a_time(
             let own = of.effects.iter().filter(|(term, _)| matches!(term, Term::Main(_)) == is_main);
             let squares: Option<Vec<f64>> = own.map(|(_, drawn)| Some(drawn.standard_error()?.powi(2))).collect();
             let squares = squares.filter(|squares| !squares.is_empty())?;
-            Some((squares.iter().sum::<f64>() / squares.len() as f64).sqrt()).filter(|error| *error > 0.0)
+            // What is known exactly, up to rounding, has no error to compare.
+            let error = (squares.iter().sum::<f64>() / squares.len() as f64).sqrt();
+            (error > 1e-9 * of.scale.size().abs()).then_some(error)
         };
         let (two, main, pair) = (of.error_of_two?, error(true)?, error(false));
         let of_mains = blocks * (two / main).powi(2);
         let of_pairs = pair.map(|pair| 2.0 * blocks * (two / pair).powi(2));
         let cells = 1.0 + factors + factors * (factors - 1.0) / 2.0;
         let one = OneAtATime {
-            main_error_percent: main / of.percent.abs(),
-            pair_error_percent: pair.map(|pair| pair / of.percent.abs()),
+            main_error_percent: of.scale.error_percent(main),
+            pair_error_percent: pair.map(|pair| of.scale.error_percent(pair)),
             processes,
             seconds_per_process,
             mains: of_mains * (factors + 1.0) * workloads,

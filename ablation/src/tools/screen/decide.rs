@@ -5,6 +5,7 @@
 
 use super::ScreenError;
 use super::cells::folded;
+use super::scale::Scale;
 use super::stages::FEW;
 use crate::analyse::{Blockwise, blockwise};
 use crate::prove::JudgedRun;
@@ -48,20 +49,20 @@ pub(super) fn decide(
         seen = *look;
         last.clear();
         for workload in &workloads {
-            let blocks = grid(&design, workload, *look, dir, runs)?;
-            let baseline = baseline(workload, *look)?;
+            let scale = Scale::of(asked, workload, *look)?;
+            let blocks = grid(&design, workload, (*look, scale), dir, runs)?;
             let folded = Folded { signs: &signs, blocks: &blocks };
             let found = folded.main_effects();
             for (i, state) in states.iter_mut().enumerate().filter(|(_, state)| !state.is_settled()) {
                 // One block says nothing of its own error.
                 let Some(found) = &found else { continue };
-                let percent = |value: f64| 100.0 * workload.response.cost_of(value) / baseline.abs();
+                let percent = |value: f64| scale.percent(value);
                 let (one, other) = interval(found.effects[i], found.errors[i], found.degrees, level);
                 let (low, high) = (percent(one).min(percent(other)), percent(one).max(percent(other)));
                 let seen = Seen { workload: workload.workload.clone(), percent: percent(found.effects[i]), low, high };
                 state.add(seen, settled((low, high), asked.margin_percent), *look);
             }
-            last.push((workload, blocks, baseline));
+            last.push((workload, blocks, scale));
         }
         states.iter_mut().for_each(State::end_of_look);
         let left = states.iter().filter(|state| state.settled != Settled::Negligible).count();
@@ -76,9 +77,9 @@ pub(super) fn decide(
     }
     let mut factors: Vec<ScreenedFactor> =
         asked.factors.iter().zip(&states).map(|(name, state)| state.result(name, seen)).collect();
-    let interactions = last.iter().map(|(workload, blocks, baseline)| {
+    let interactions = last.iter().map(|(workload, blocks, scale)| {
         let folded = Folded { signs: &signs, blocks };
-        interactions(asked, &factors, &folded, workload, *baseline)
+        interactions(asked, &factors, &folded, workload, *scale)
     });
     let interactions: Vec<ScreenedInteractions> = interactions.collect();
     keep_suspects(&mut factors, &interactions);
@@ -164,14 +165,14 @@ impl State {
 fn grid(
     design: &[([&str; 2], Vec<i8>)],
     workload: &Blockwise,
-    look: u32,
+    (look, scale): (u32, Scale),
     dir: &Path,
     runs: &[JudgedRun],
 ) -> Result<Vec<Vec<[f64; 2]>>, ScreenError> {
     let mut cells = Vec::with_capacity(2 * design.len());
     for id in design.iter().flat_map(|(ids, _)| ids) {
         let own = workload.cells.get(*id).into_iter().flatten().filter(|(block, _)| **block < look);
-        let own: Vec<(usize, f64)> = own.map(|(block, value)| (*block as usize, *value)).collect();
+        let own: Vec<(usize, f64)> = own.map(|(block, value)| (*block as usize, scale.value(*value))).collect();
         if own.is_empty() {
             let bad = runs.iter().find(|run| *run.cell == **id && *run.workload == *workload.workload && !run.reason.is_empty());
             let reason = bad.map_or_else(|| "it has no timed run".to_owned(), |run| run.reason.to_string());
@@ -202,24 +203,13 @@ fn grid(
     Ok(out)
 }
 
-/// Mean of the baseline over the blocks of a look.
-fn baseline(workload: &Blockwise, look: u32) -> Result<f64, ScreenError> {
-    let values = workload.cells.get("baseline").into_iter().flatten().filter(|(block, _)| **block < look);
-    let values: Vec<f64> = values.map(|(_, value)| *value).collect();
-    let mean = values.iter().sum::<f64>() / values.len().max(1) as f64;
-    match mean.is_normal() {
-        true => Ok(mean),
-        false => Err(ScreenError::NoBaseline { workload: workload.workload.clone() }),
-    }
-}
-
 /// What the half-sums of a workload say besides the interactions among the kept factors.
 fn interactions(
     asked: &Asked,
     factors: &[ScreenedFactor],
     folded: &Folded<'_>,
     workload: &Blockwise,
-    baseline: f64,
+    scale: Scale,
 ) -> ScreenedInteractions {
     let kept: Vec<usize> = (0..factors.len()).filter(|i| factors[*i].kept).collect();
     let known: Vec<(usize, usize)> =
@@ -230,7 +220,7 @@ fn interactions(
     };
     let suspect = |suspect: &ablate_stats::foldover::Suspect| SuspectedPair {
         factors: [suspect.pair.0, suspect.pair.1].map(|i| asked.factors[i].clone()),
-        percent: 100.0 * workload.response.cost_of(suspect.size) / baseline.abs(),
+        percent: scale.percent(suspect.size),
         alike: suspect.alike,
     };
     let suspects = suspects.iter().map(suspect).collect();

@@ -73,8 +73,8 @@ pub(crate) enum ScreenError {
     },
     /// Percent of nothing.
     #[error(
-        "workload {workload} has a baseline of 0, so the margin in percent of it has no meaning; choose another response, \
-         or leave the workload out"
+        "workload {workload} has values of 0 or less, so the margin in percent has no meaning; choose another response, or \
+         leave the workload out"
     )]
     NoBaseline {
         /// The workload.

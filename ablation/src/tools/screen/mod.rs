@@ -8,6 +8,7 @@ mod cells;
 mod claims;
 mod decide;
 mod error;
+mod scale;
 mod stages;
 mod text;
 
@@ -48,6 +49,8 @@ pub(crate) struct Request {
     pub(crate) config: PathBuf,
     /// Effects within ± this many percent of the baseline are negligible.
     pub(crate) margin: Option<f64>,
+    /// Whether effects are ratios instead of differences.
+    pub(crate) ratios: bool,
     /// Factors to screen; empty: all.
     pub(crate) factors: Vec<String>,
     /// Workloads to run; empty: all.
@@ -149,6 +152,7 @@ fn begin(request: &Request, study: &Study, factors: Vec<String>, dir: &Path) -> 
             factors,
             workloads: study.workloads.iter().map(|workload| workload.name.clone()).collect(),
             margin_percent: request.margin.or(before.map(|asked| asked.margin_percent)).unwrap_or(MARGIN),
+            ratios: request.ratios || before.is_some_and(|asked| asked.ratios),
             error: ERROR,
             looks: match before.filter(|_| request.screen_blocks.is_none()) {
                 Some(asked) => asked.looks.clone(),
@@ -198,6 +202,7 @@ fn differs(before: &Asked, now: &Asked) -> Option<(String, String)> {
         ("the factors", before.factors.join(", "), now.factors.join(", ")),
         ("the workloads", before.workloads.join(", "), now.workloads.join(", ")),
         ("--margin", before.margin_percent.to_string(), now.margin_percent.to_string()),
+        ("--ratios", before.ratios.to_string(), now.ratios.to_string()),
         ("--screen-blocks", format!("{:?}", before.looks.last()), format!("{:?}", now.looks.last())),
         ("--blocks", before.clean_blocks.to_string(), now.clean_blocks.to_string()),
         ("--pairs-up-to", before.pairs_up_to.to_string(), now.pairs_up_to.to_string()),

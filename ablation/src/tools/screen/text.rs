@@ -17,9 +17,10 @@ pub(super) fn document(screening: &Screening, dir: &Path) -> Document {
     document.title(answer(screening));
     let asked = &screening.asked;
     document.item(format!(
-        "factors: {}; an effect within ± {} % of the baseline is negligible",
+        "factors: {}; an effect within ± {} % of {} is negligible",
         count(asked.factors.len()),
-        number(asked.margin_percent)
+        number(asked.margin_percent),
+        if asked.ratios { "the value without the factor" } else { "the baseline" }
     ));
     if let Some(clean) = &screening.clean {
         found(&mut document, screening, clean);
@@ -154,6 +155,7 @@ fn screened(document: &mut Document, screening: &Screening, screen: &ScreenResul
         counted(screen.blocks as usize, "block"),
         screening.asked.looks.last().copied().unwrap_or(0)
     ));
+    small(document, screening, screen);
     for found in &screen.interactions {
         let name = if several { format!("{}: ", found.workload) } else { String::new() };
         let Some(p) = found.p else {
@@ -180,6 +182,27 @@ fn screened(document: &mut Document, screening: &Screening, screen: &ScreenResul
             document.item(format!("{name}these pairs do not explain all of it, so further interactions are not found"));
         }
     }
+}
+
+/// Tells that effects which are small beside others may be interactions of these.
+fn small(document: &mut Document, screening: &Screening, screen: &ScreenResult) {
+    let size = |factor: &ScreenedFactor| factor.percent.map_or(0.0, f64::abs);
+    let largest = screen.factors.iter().map(size).fold(0.0, f64::max);
+    let is_small = |factor: &&ScreenedFactor| factor.kept && factor.why == "active" && size(factor) < largest / 10.0;
+    let small: Vec<&str> = screen.factors.iter().filter(is_small).map(|factor| factor.factor.as_str()).collect();
+    if small.is_empty() {
+        return;
+    }
+    let way = match screening.asked.ratios {
+        true => "a larger --margin drops them",
+        false => "--ratios makes these small where effects multiply, and a larger --margin drops them",
+    };
+    document.item(format!(
+        "{} less than a tenth of the largest effect ({}); such an effect may be an interaction of three of the large ones, \
+         which shares its estimate in part: the clean stage tells, {way}",
+        counted_verb(small.len(), "kept factor", ["has", "have"]),
+        small.join(", ")
+    ));
 }
 
 /// A reason of `screening.json` in words.
