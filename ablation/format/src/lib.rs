@@ -46,11 +46,15 @@ pub use plan::{
     AbsentPeer, Arm, CellKind, CellPlan, Contrast, Crossed, Curve, FactorPlan, Hypothesis, HypothesisKind, Impossible,
     OutputRule, StudyPlan, WorkloadPlan,
 };
-pub use read::{BadLine, ReadError, RecordReader, mean_record_bytes, mean_wall_ns, read_effects, read_manifest, read_records, read_screening};
+pub use read::{
+    BadLine, ReadError, RecordReader, mean_record_bytes, mean_wall_ns, read_effects, read_manifest, read_records,
+    read_screening,
+};
 pub use record::{Pass, Record, Status};
 pub use response::{MainResponse, Quantity, ValueName, is_value_name};
 pub use screening::{
-    Asked, CleanEffect, CleanResult, OneAtATime, ScreenResult, ScreenedFactor, ScreenedInteractions, Screening, SuspectedPair,
+    Asked, CleanEffect, CleanResult, OneAtATime, ScreenResult, ScreenedFactor, ScreenedInteractions, Screening,
+    SuspectedPair,
 };
 pub use target::{Against, Bar, Target, TargetKind, TargetResponse};
 pub use version::{FORMAT, OLDEST_FORMAT};

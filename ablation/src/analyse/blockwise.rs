@@ -43,7 +43,8 @@ mod tests {
     #[test]
     fn every_cell_has_its_values_by_block() {
         let study = Study::new(&["cache"], &["w"]);
-        let records = study.records(3, |_, cell, block| if cell == "baseline" { 100.0 + f64::from(block) } else { 90.0 });
+        let records =
+            study.records(3, |_, cell, block| if cell == "baseline" { 100.0 + f64::from(block) } else { 90.0 });
         let judged = crate::prove::judge_all(&study.manifest.plan, &records);
         let found = blockwise(&study.manifest, &judged);
         assert_eq!((found.len(), found[0].workload.as_str()), (1, "w"));

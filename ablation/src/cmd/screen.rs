@@ -50,11 +50,14 @@ pub(super) struct Args {
 /// A percentage above 0 and below 100.
 fn percent(text: &str) -> Result<f64, String> {
     let value = text.trim_end_matches('%').trim_end().parse().ok();
-    value.filter(|value| *value > 0.0 && *value < 100.0).ok_or_else(|| "write a percentage above 0 and below 100".to_owned())
+    value
+        .filter(|value| *value > 0.0 && *value < 100.0)
+        .ok_or_else(|| "write a percentage above 0 and below 100".to_owned())
 }
 
 pub(super) fn run(args: Args, settings: &Settings) -> Ended {
-    let Args { config, margin, ratios, factors, workloads, blocks, screen_blocks, pairs_up_to, seed, out, resume } = args;
+    let Args { config, margin, ratios, factors, workloads, blocks, screen_blocks, pairs_up_to, seed, out, resume } =
+        args;
     let request =
         Request { config, margin, ratios, factors, workloads, blocks, screen_blocks, pairs_up_to, seed, out, resume };
     match screen::run(&request, settings)? {

@@ -186,9 +186,8 @@ impl Study {
         }
         self.selected = Selected { factors: factors.to_vec(), cells: cells.to_vec() };
         // The columns of a fraction say something only with all of its cells.
-        self.designs.retain(|kind| {
-            !matches!(kind, DesignKind::Fractional | DesignKind::PlackettBurman | DesignKind::Foldover)
-        });
+        self.designs
+            .retain(|kind| !matches!(kind, DesignKind::Fractional | DesignKind::PlackettBurman | DesignKind::Foldover));
         let hypotheses = self.hypotheses.drain(..).map(|hypothesis| hypothesis.name);
         Ok(hypotheses.chain(self.paths.drain(..).map(|path| path.name)).collect())
     }

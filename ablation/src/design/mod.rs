@@ -17,10 +17,10 @@ mod treatments;
 use crate::config::{Absent, ConfigError, DesignKind, Study};
 use ablate_format::{AbsentPeer, CellKind, Crossed, FactorPlan, StudyPlan, WorkloadPlan};
 use axis::Axis;
-use fraction::Fraction;
 pub(crate) use build_plans::BuildPlan;
 use cells::Cells;
 use cells::peer_id;
+use fraction::Fraction;
 use std::collections::{BTreeMap, HashSet};
 use treatments::Treatments;
 

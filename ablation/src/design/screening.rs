@@ -200,7 +200,11 @@ mod tests {
     fn large_designs_are_orthogonal_and_little_larger_than_their_factors() {
         for factors in (48..=MOST).step_by(19).chain([MOST]) {
             let runs = folded(factors);
-            assert!(runs.len() == folded_cells(factors) && runs.len() <= 2 * (factors + 16), "{factors}: {}", runs.len());
+            assert!(
+                runs.len() == folded_cells(factors) && runs.len() <= 2 * (factors + 16),
+                "{factors}: {}",
+                runs.len()
+            );
             let columns: Vec<Vec<i32>> =
                 (0..factors).map(|i| runs.iter().map(|run| if run[i] { -1 } else { 1 }).collect()).collect();
             let product = |a: &[i32], b: &[i32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<i32>();

@@ -352,7 +352,7 @@ pub(crate) fn run_loaded(mut study: Study, request: &Request, settings: &Setting
             None => {
                 end = match &request.until {
                     Some(until) => until.run(&context, &mut session, (&folder, &mut manifest))?,
-                    None => blocks(&context, manifest.blocks, &mut session)?,
+                    None => until::all(&context, manifest.blocks, &mut session)?,
                 }
             }
             Some(rule) => {
@@ -381,15 +381,6 @@ fn stops(context: &Context<'_>) -> Result<(bool, bool), StudyError> {
         Opened::Unknown(why) => note(&format!("whether a file that differs is read at run time is not known: {why}")),
     }
     Ok((false, false))
-}
-
-fn blocks(context: &Context<'_>, blocks: u32, session: &mut Session<'_>) -> Result<End, RunError> {
-    for block in 0..blocks {
-        if run::block(context, block, session)? == End::Interrupted {
-            return Ok(End::Interrupted);
-        }
-    }
-    Ok(End::Complete)
 }
 
 fn setup<T>(step: &'static str, result: std::io::Result<T>) -> Result<T, StudyError> {

@@ -1,10 +1,9 @@
-//! A study that is looked at after numbers of blocks that are fixed before the first one, and ends when a look says so.
-//! What a look computes is the caller's.
+//! The blocks of a study: a number that is known, or as many as looks ask for. Looks come after numbers of blocks that are
+//! fixed before the first one, and what a look computes is the caller's.
 
 use crate::prove::{self, JudgedRun};
-use crate::run::{self, Context, End, Session};
-use crate::store::{self, Folder};
-use crate::study::StudyError;
+use crate::run::{self, Context, End, RunError, Session};
+use crate::store::{self, Folder, StoreError};
 use crate::support::count::counted;
 use crate::support::progress::note;
 use ablate_format::Manifest;
@@ -23,6 +22,19 @@ pub(crate) struct Until {
     pub(crate) is_over: Arc<IsOver>,
 }
 
+/// Runs this many blocks.
+///
+/// # Errors
+/// [`RunError`]; the records so far are kept.
+pub(super) fn all(context: &Context<'_>, blocks: u32, session: &mut Session<'_>) -> Result<End, RunError> {
+    for block in 0..blocks {
+        if run::block(context, block, session)? == End::Interrupted {
+            return Ok(End::Interrupted);
+        }
+    }
+    Ok(End::Complete)
+}
+
 impl fmt::Debug for Until {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Until").field("looks", &self.looks).finish_non_exhaustive()
@@ -34,13 +46,13 @@ impl Until {
     /// that the folder can be read and resumed at any time.
     ///
     /// # Errors
-    /// [`StudyError`]; the records so far are kept.
+    /// [`RunError`]; the records so far are kept.
     pub(super) fn run(
         &self,
         context: &Context<'_>,
         session: &mut Session<'_>,
         (folder, manifest): (&Folder, &mut Manifest),
-    ) -> Result<End, StudyError> {
+    ) -> Result<End, RunError> {
         let most = self.looks.last().copied().unwrap_or(0);
         for block in 0..most {
             // A block that an earlier call began is finished in any case, because only whole blocks count.
@@ -58,7 +70,7 @@ impl Until {
         Ok(End::Complete)
     }
 
-    fn ends(&self, folder: &Folder, blocks: u32) -> Result<bool, StudyError> {
+    fn ends(&self, folder: &Folder, blocks: u32) -> Result<bool, StoreError> {
         let (manifest, runs, _) = store::read_judged(folder.dir())?;
         let (mut runs, _) = store::whole_blocks(&manifest, runs);
         prove::prove_together(&manifest.plan, &mut runs);

@@ -53,7 +53,8 @@ impl Truth {
     pub(crate) fn folded(&self, signs: &[Vec<i8>], blocks: usize, random: &mut Pcg64) -> Vec<Vec<[f64; 2]>> {
         let mut block = || {
             let shake = self.shake * normal(random);
-            let mut run = |row: &Vec<i8>, fold: i8| self.value(&|i| fold * row[i]) + shake + self.noise * normal(random);
+            let mut run =
+                |row: &Vec<i8>, fold: i8| self.value(&|i| fold * row[i]) + shake + self.noise * normal(random);
             signs.iter().map(|row| [run(row, 1), run(row, -1)]).collect()
         };
         (0..blocks).map(|_| block()).collect()

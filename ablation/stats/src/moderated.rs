@@ -25,8 +25,7 @@ pub fn moderated(variances: &[f64], degrees: usize) -> Option<Moderated> {
         return None;
     }
     let half = degrees as f64 / 2.0;
-    let logs: Vec<f64> =
-        variances.iter().map(|v| v.max(1e-6 * middle).ln() - digamma(half) + half.ln()).collect();
+    let logs: Vec<f64> = variances.iter().map(|v| v.max(1e-6 * middle).ln() - digamma(half) + half.ln()).collect();
     let count = logs.len() as f64;
     let mean = logs.iter().sum::<f64>() / count;
     let spread = logs.iter().map(|log| (log - mean).powi(2)).sum::<f64>() / (count - 1.0) - trigamma(half);

@@ -122,7 +122,9 @@ fn killing(when: &str) -> String {
 
 #[test]
 fn a_screening_that_was_killed_goes_on_in_every_stage() {
-    for when in ["[ -d out/clean ]", "[ -e out/screen/records.jsonl ] && [ $(wc -l < out/screen/records.jsonl) -gt 30 ]"] {
+    for when in
+        ["[ -d out/clean ]", "[ -e out/screen/records.jsonl ] && [ $(wc -l < out/screen/records.jsonl) -gt 30 ]"]
+    {
         let bench = bench(TWO_AND_BOTH, &killing(when), &ten_factors());
         std::fs::write(bench.path("kill"), "").expect("writes");
         let said = screen(&bench, &["--margin", "2"]);
@@ -133,7 +135,10 @@ fn a_screening_that_was_killed_goes_on_in_every_stage() {
         let said = screen(&bench, &["--resume"]);
         assert_eq!(said.code, 0, "{when}: {said:#?}");
         let all = result(&bench);
-        assert_eq!((found(&all), &all["asked"]["margin_percent"]), (vec!["f3".into(), "f8".into(), "f3×f8".into()], &2.0.into()));
+        assert_eq!(
+            (found(&all), &all["asked"]["margin_percent"]),
+            (vec!["f3".into(), "f8".into(), "f3×f8".into()], &2.0.into())
+        );
         let after = std::fs::read_to_string(bench.path("out/screen/records.jsonl")).expect("there are records");
         assert!(after.starts_with(&before) && after.lines().count() == 2 * 25, "{when}: {}", after.lines().count());
         // Once more there is nothing to do, and nothing changes.
@@ -158,10 +163,16 @@ fn what_cannot_be_screened_is_refused_before_anything_runs() {
     refused(&ten, &["--screen-blocks", "1"], &["from 2 to 10000"]);
     refused(&ten, &["--workload", "plane"], &["has no workload `plane`", "plain"]);
     refused(&ten, &["--resume"], &["holds no screening", "leave --resume out"]);
-    let three = format!("{ten}[[factor]]\nname = \"mode\"\nbaseline = \"a\"\n[factor.levels]\na = {{}}\nb = {{ M = \"b\" }}\nc = {{ M = \"c\" }}\n");
+    let three = format!(
+        "{ten}[[factor]]\nname = \"mode\"\nbaseline = \"a\"\n[factor.levels]\na = {{}}\nb = {{ M = \"b\" }}\nc = {{ M = \"c\" }}\n"
+    );
     refused(&three, &[], &["factor `mode` has the levels a, b, c, and none of them is `off`", "--factor"]);
     let forbidden = format!("{ten}[[constraint]]\nwhen = {{ f1 = \"off\" }}\nneeds = {{ f2 = [\"on\"] }}\n");
-    refused(&forbidden, &[], &["of the cells of the screen cannot run", "f1 off needs f2 on", "name the others with --factor"]);
+    refused(
+        &forbidden,
+        &[],
+        &["of the cells of the screen cannot run", "f1 off needs f2 on", "name the others with --factor"],
+    );
     // Without one of the two nothing is forbidden.
     let bench = bench(TWO_AND_BOTH, "", &forbidden);
     assert_eq!(screen(&bench, &["--factor", "f3", "--factor", "f8", "--factor", "f2"]).code, 0);

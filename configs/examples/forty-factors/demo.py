@@ -47,32 +47,44 @@ def main():
     rows = json.loads((folder / "one-at-a-time" / "effects.json").read_text())["effects"]
     rows = {row["factor"]: row for row in rows if row["response"] == "latency_ns_p10" and row["contrast"] == "on-off"}
 
-    print(f"{'effect':10} {'planted':>9} {'screening':>11} {'found':>6} {'one at a time':>14} {'found':>6}")
+    print(f"{'effect':9} {'planted':>8} {'screening':>10} {'found':>6}   {'planted, others on':>18} {'one at a time':>14} {'found':>6}")
     wrong = 0
     for effect in clean["effects"]:
         factors = tuple(effect["factors"])
         # A main effect is the mean over the levels of the others, so half of what two have together is part of each.
-        links = PLANTED.get(factors[0], 0) + sum(v / 2 for pair, v in TOGETHER.items() if factors[0] in pair)
-        links = links if len(factors) == 1 else TOGETHER.get(factors, 0)
-        wrong += effect["found"] != (links > 0)
-        if len(factors) == 2 and not effect["found"] and not links:
+        together = sum(links for pair, links in TOGETHER.items() if factors[0] in pair)
+        own = PLANTED.get(factors[0], 0) + together / 2 if len(factors) == 1 else TOGETHER.get(factors, 0)
+        wrong += effect["found"] != (own > 0)
+        if len(factors) == 2 and not effect["found"] and not own:
             continue
-        row = rows.get(factors[0]) if len(factors) == 1 else None
-        other = ("n/a", "n/a") if row is None else (f"{row['estimate_percent']:+.2f} %", yes(row["verdict"] == "costs"))
-        planted = f"{100 * links / BASELINE:+.2f} %"
-        print(f"{'x'.join(factors):10} {planted:>9} {effect['percent']:+9.2f} % {yes(effect['found']):>6} {other[0]:>14} {other[1]:>6}")
+        others = ("n/a", "n/a", "n/a")
+        if len(factors) == 1:
+            row = rows[factors[0]]
+            others = (percent(PLANTED.get(factors[0], 0) + together), f"{row['estimate_percent']:+.2f} %", yes(is_found(row)))
+        shown = f"{effect['percent']:+.2f} %"
+        print(f"{'x'.join(factors):9} {percent(own):>8} {shown:>10} {yes(effect['found']):>6}   {others[0]:>18} {others[1]:>14} {others[2]:>6}")
     kept = {factor["factor"] for factor in result["screen"]["factors"] if factor["kept"]}
     missed = [factor for factor in PLANTED if factor not in kept]
-    false = [name for name, row in rows.items() if row["verdict"] in ("costs", "saves") and name not in PLANTED]
-    print(f"screening: missed {missed or 'none'}, {wrong} wrong claims; one at a time: false findings {false or 'none'}")
-    errors = [(row["hi"] - row["lo"]) / row["baseline"] for row in rows.values() if row.get("hi") and row.get("baseline")]
-    half = f", median half-width {50 * statistics.median(errors):.3f} %" if errors else ""
-    print(f"times: screening {screening:.0f} s; one at a time, main effects only, {blocks} blocks: {alone:.0f} s = "
-          f"{alone / screening:.1f} times{half}")
+    false = [name for name, row in rows.items() if is_found(row) and name not in PLANTED]
+    print(f"screening: missed {missed or 'none'}, wrong claims {wrong}; one at a time: false findings {false or 'none'}")
+    # Half of an interval is two standard errors.
+    errors = [(row["hi"] - row["lo"]) / 4 / row["estimate"] * row["estimate_percent"] for row in rows.values() if row["lo"]]
+    print(f"standard error of a main effect: screening {one['main_error_percent']:.3f} %, one at a time {statistics.median(errors):.3f} %")
+    print(f"time: screening {screening:.0f} s")
+    print(f"      one at a time, main effects only, {blocks} blocks: {alone:.0f} s, {alone / screening:.1f} times as long")
     pairs = one["mains_and_pairs"] / one["mains"] * alone
-    print(f"one at a time with all pairs, which finds the interaction: {pairs / 60:.0f} min by the same time per process = "
-          f"{pairs / screening:.0f} times")
+    print(f"      one at a time and all pairs, which finds the interaction: {pairs / 60:.0f} min by the same time per process, "
+          f"{pairs / screening:.0f} times as long")
     sys.exit(1 if wrong or missed else 0)
+
+
+def percent(links):
+    return f"{100 * links / BASELINE:+.2f} %"
+
+
+def is_found(row):
+    """Whether the interval that holds for all factors together is beyond 0."""
+    return row["lo_all"] is not None and (row["lo_all"] > 0 or row["hi_all"] < 0)
 
 
 def yes(found):

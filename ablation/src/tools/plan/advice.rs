@@ -30,9 +30,11 @@ pub(super) fn others(study: &Study, plan: &Design, process: &ProcessTime) -> Vec
     if !is_large || !(2..=MAX_SCREENED).contains(&factors) {
         return Vec::new();
     }
-    let is_built = study.factors.iter().filter(away).any(|factor| {
-        factor.away_combined(&study.arms).is_some_and(|level| !factor.in_one_binary(level))
-    });
+    let is_built = study
+        .factors
+        .iter()
+        .filter(away)
+        .any(|factor| factor.away_combined(&study.arms).is_some_and(|level| !factor.in_one_binary(level)));
     let workloads = study.workloads.len();
     let per_cell = workloads * (study.blocks + study.counting_repeats) as usize + 1;
     let builds = |cells: usize| if is_built { count(cells) } else { "1".to_owned() };
@@ -64,9 +66,8 @@ pub(super) fn others(study: &Study, plan: &Design, process: &ProcessTime) -> Vec
     }
     if is_new(DesignKind::LeaveOneOut, factors + 1) {
         let times = (factors + 1) / 2;
-        let tells = format!(
-            "each factor alone; to be as precise as a foldover it takes {times} times the processes of that"
-        );
+        let tells =
+            format!("each factor alone; to be as precise as a foldover it takes {times} times the processes of that");
         out.push(row("\"leave-one-out\"", factors + 1, tells));
     }
     let screened = design::screening_cells(factors);
@@ -88,7 +89,8 @@ mod tests {
         let all: String = (0..factors).map(factor).collect();
         let head = format!("study = \"demo\"\nseed = 7\nblocks = 3\narms = [\"env\"]\ndesign = [\"{design}\"]\n");
         let tail = "[[workload]]\nname = \"one\"\nargs = []\n";
-        let study = parsed(&format!("{head}[subject]\npackage = \"subject\"\n{all}{tail}")).expect("the config is good");
+        let study =
+            parsed(&format!("{head}[subject]\npackage = \"subject\"\n{all}{tail}")).expect("the config is good");
         let design = crate::design::resolve(&study).expect("the design is good");
         others(&study, &design, &process_time("demo", Path::new("/no/such/folder")))
     }

@@ -1,10 +1,10 @@
 //! What a study will take: processes, time, builds, the disk that its records fill, and the memory that its report needs.
 //! Predictions are from an earlier run of the study where there is one, and from stated assumptions elsewhere.
 
-use super::cells_of;
 use crate::config::Study;
 use crate::design::Design;
 use crate::support::studies;
+use ablate_format::{StudyPlan, WorkloadPlan};
 use ablate_stats::bootstrap::DRAWS;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -61,6 +61,11 @@ impl Processes {
     pub(super) fn recorded(self) -> usize {
         self.counting + self.idle + self.timing
     }
+}
+
+/// Number of cells that run with a workload.
+pub(super) fn cells_of(plan: &StudyPlan, workload: &WorkloadPlan) -> usize {
+    if workload.cells.is_empty() { plan.cells.len() } else { workload.cells.len() }
 }
 
 /// What one process takes, and where it was measured.

@@ -6,7 +6,8 @@ use crate::design::{BuildPlan, Design};
 use crate::support::count::{count, counted};
 use crate::support::progress::human;
 use crate::support::text::printable;
-use ablate_format::{CellKind, CellPlan, StudyPlan, Target, WorkloadPlan};
+use ablate_format::{CellKind, CellPlan, StudyPlan, Target};
+use cost::cells_of;
 pub(crate) use cost::{ProcessTime, Processes, process_time};
 use std::fmt::Write as _;
 use tabled::builder::Builder;
@@ -21,11 +22,6 @@ const MANY_ROWS: usize = 100;
 
 /// Rows that are shown of such a table.
 const FIRST_ROWS: usize = 20;
-
-/// Number of cells that run with a workload.
-fn cells_of(plan: &StudyPlan, workload: &WorkloadPlan) -> usize {
-    if workload.cells.is_empty() { plan.cells.len() } else { workload.cells.len() }
-}
 
 /// The text of `cargo ablate plan`, at most `columns` wide. `all` shows every row of long tables.
 pub(crate) fn describe(study: &Study, design: &Design, process: &ProcessTime, (columns, all): (usize, bool)) -> String {

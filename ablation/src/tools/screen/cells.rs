@@ -6,8 +6,9 @@ use ablate_format::{CellPlan, StudyPlan};
 pub(super) fn signed<'p>(plan: &'p StudyPlan, design: &str) -> Vec<(&'p str, Vec<i8>)> {
     let ids = plan.designs.get(design).map_or(&[][..], Vec::as_slice);
     let sign = |cell: &CellPlan| {
-        let is_away =
-            |crossed: &ablate_format::Crossed| cell.levels.get(&crossed.factor).is_some_and(|level| is(level, &crossed.away));
+        let is_away = |crossed: &ablate_format::Crossed| {
+            cell.levels.get(&crossed.factor).is_some_and(|level| is(level, &crossed.away))
+        };
         plan.crossed.iter().map(|crossed| if is_away(crossed) { -1 } else { 1 }).collect()
     };
     let cells = ids.iter().filter_map(|id| plan.cells.iter().find(|cell| cell.id == *id));
@@ -23,9 +24,8 @@ fn is(level: &str, away: &str) -> bool {
 /// at work. A run without a mirror is left out.
 pub(super) fn folded(plan: &StudyPlan) -> Vec<([&str; 2], Vec<i8>)> {
     let all = signed(plan, "foldover");
-    let mirror = |signs: &[i8]| {
-        all.iter().find(|(_, other)| other.iter().zip(signs).all(|(a, b)| *a == -b)).map(|(id, _)| *id)
-    };
+    let mirror =
+        |signs: &[i8]| all.iter().find(|(_, other)| other.iter().zip(signs).all(|(a, b)| *a == -b)).map(|(id, _)| *id);
     let runs = all.iter().filter(|(_, signs)| signs.first() == Some(&1));
     runs.filter_map(|(id, signs)| Some(([*id, mirror(signs)?], signs.clone()))).collect()
 }

@@ -1,7 +1,7 @@
 //! What the clean stage claims: main effects and interactions of the kept factors, from its own runs only. A pure function.
 
-use super::ScreenError;
 use super::cells::signed;
+use super::error::ScreenError;
 use super::scale::Scale;
 use crate::analyse::{Analysis, Blockwise, Row, Table};
 use crate::config::DesignKind;

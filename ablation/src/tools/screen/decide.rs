@@ -3,8 +3,8 @@
 //! Nothing here makes a claim. A factor is dropped only when its interval lies within the margin, so that one that matters
 //! is dropped with a probability of 5 % at most over all factors and looks; a factor of which too little is known is kept.
 
-use super::ScreenError;
 use super::cells::folded;
+use super::error::ScreenError;
 use super::scale::Scale;
 use super::stages::FEW;
 use crate::analyse::{Blockwise, blockwise};
@@ -174,7 +174,9 @@ fn grid(
         let own = workload.cells.get(*id).into_iter().flatten().filter(|(block, _)| **block < look);
         let own: Vec<(usize, f64)> = own.map(|(block, value)| (*block as usize, scale.value(*value))).collect();
         if own.is_empty() {
-            let bad = runs.iter().find(|run| *run.cell == **id && *run.workload == *workload.workload && !run.reason.is_empty());
+            let bad = runs
+                .iter()
+                .find(|run| *run.cell == **id && *run.workload == *workload.workload && !run.reason.is_empty());
             let reason = bad.map_or_else(|| "it has no timed run".to_owned(), |run| run.reason.to_string());
             let (dir, workload) = (dir.to_owned(), workload.workload.clone());
             return Err(ScreenError::Unproven { dir, cell: (*id).to_owned(), workload, reason });
@@ -185,7 +187,8 @@ fn grid(
     if blocks >= LIMITED_FROM {
         cells = Tables::new(blocks, 1, 0).with_rests(&cells).1;
     }
-    let mean = |values: &[(usize, f64)]| values.iter().map(|(_, value)| value).sum::<f64>() / values.len().max(1) as f64;
+    let mean =
+        |values: &[(usize, f64)]| values.iter().map(|(_, value)| value).sum::<f64>() / values.len().max(1) as f64;
     let means: Vec<f64> = cells.iter().map(|cell| mean(cell)).collect();
     let mut out = vec![vec![[f64::NAN; 2]; design.len()]; blocks];
     for (at, cell) in cells.iter().enumerate() {
@@ -193,7 +196,8 @@ fn grid(
     }
     for block in &mut out {
         // A run that is missing is taken to be its cell's mean on a block like this one.
-        let rests = block.iter().flatten().zip(&means).map(|(value, mean)| value - mean).filter(|rest| rest.is_finite());
+        let rests =
+            block.iter().flatten().zip(&means).map(|(value, mean)| value - mean).filter(|rest| rest.is_finite());
         let rests: Vec<f64> = rests.collect();
         let common = rests.iter().sum::<f64>() / rests.len().max(1) as f64;
         for (value, mean) in block.iter_mut().flatten().zip(&means).filter(|(value, _)| value.is_nan()) {

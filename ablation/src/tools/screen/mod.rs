@@ -111,7 +111,12 @@ pub(crate) fn run(request: &Request, settings: &Settings) -> Result<End, ScreenE
     let kept: Vec<String> = kept(&screening);
     if !kept.is_empty() {
         let second = stages::clean(&study, &kept, screening.asked.pairs_up_to)?;
-        note(&format!("the screen keeps {} of {}: {}", kept.len(), counted(first.crossed.len(), "factor"), kept.join(", ")));
+        note(&format!(
+            "the screen keeps {} of {}: {}",
+            kept.len(),
+            counted(first.crossed.len(), "factor"),
+            kept.join(", ")
+        ));
         let outcome = stage(&second, &dir.join(CLEAN), None, &screening.asked, settings)?;
         if outcome.interrupted {
             return Ok(End::Interrupted(resume_command(request, &dir)));
@@ -281,7 +286,8 @@ fn read_screen(screening: &mut Screening, dir: &Path) -> Result<(), ScreenError>
 fn read_clean(screening: &mut Screening, dir: &Path) -> Result<(), ScreenError> {
     let folder = dir.join(CLEAN);
     let (manifest, runs) = read(&folder)?;
-    let (Some(screen), true) = (&screening.screen, runs.iter().any(|run| run.pass == ablate_format::Pass::Timing)) else {
+    let (Some(screen), true) = (&screening.screen, runs.iter().any(|run| run.pass == ablate_format::Pass::Timing))
+    else {
         return Ok(());
     };
     let analysis = analyse_proven(&manifest, &runs);

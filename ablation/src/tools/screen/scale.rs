@@ -1,6 +1,6 @@
 //! How effects are computed and shown: differences in percent of the baseline, or ratios.
 
-use super::ScreenError;
+use super::error::ScreenError;
 use crate::analyse::Blockwise;
 use ablate_format::Asked;
 

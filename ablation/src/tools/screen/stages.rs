@@ -1,6 +1,6 @@
 //! The two stages as studies: a folded-over design of all factors, and a design of those that it kept. Pure functions.
 
-use super::ScreenError;
+use super::error::ScreenError;
 use crate::config::{DesignKind, MAX_SCREENED, Study};
 use crate::design::{self, Design};
 
@@ -77,9 +77,11 @@ fn clean_design(study: &Study, kept: &[String], pairs_up_to: u32) -> (DesignKind
         return (DesignKind::Foldover, 1);
     }
     // Every cell that needs a build is dear, and a fraction has fewer.
-    let is_built = study.factors.iter().filter(|factor| kept.contains(&factor.name)).any(|factor| {
-        factor.away_combined(&study.arms).is_some_and(|away| !factor.in_one_binary(away))
-    });
+    let is_built = study
+        .factors
+        .iter()
+        .filter(|factor| kept.contains(&factor.name))
+        .any(|factor| factor.away_combined(&study.arms).is_some_and(|away| !factor.in_one_binary(away)));
     match design::resolution_five(kept.len()) {
         Some(p) if p > 0 && (is_built || kept.len() > FEW) => (DesignKind::Fractional, p as u32),
         _ => (DesignKind::Factorial, 1),

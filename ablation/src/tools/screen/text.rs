@@ -61,12 +61,23 @@ pub(super) fn answer(screening: &Screening) -> String {
         }
     }
     let matter = counted_verb(mains.len(), "factor", ["matters", "matter"]);
-    let listed = if mains.is_empty() { String::new() } else { format!(" ({})", mains.join(", ")) };
+    let mains: Vec<String> = mains.into_iter().map(str::to_owned).collect();
+    let listed = if mains.is_empty() { String::new() } else { format!(" ({})", first(&mains)) };
     let interact = match pairs.len() {
         0 => "no interaction is found".to_owned(),
-        found => format!("{} found ({})", counted_verb(found, "interaction", ["is", "are"]), pairs.join(", ")),
+        found => format!("{} found ({})", counted_verb(found, "interaction", ["is", "are"]), first(&pairs)),
     };
     format!("{matter} of {all}{listed}; {interact}")
+}
+
+/// Names that the answer has of each kind.
+const NAMED: usize = 6;
+
+/// The first names, and how many more there are.
+fn first(names: &[String]) -> String {
+    let more = names.len().saturating_sub(NAMED);
+    let shown = names.iter().take(NAMED).cloned().chain((more > 0).then(|| format!("and {more} more")));
+    shown.collect::<Vec<_>>().join(", ")
 }
 
 /// What the clean stage found.
@@ -79,8 +90,7 @@ fn found(document: &mut Document, screening: &Screening, clean: &CleanResult) {
     let mut rows: Vec<&CleanEffect> = clean.effects.iter().filter(is_main).collect();
     let size = |effect: &CleanEffect| effect.percent.map_or(0.0, f64::abs);
     rows.sort_by(|a, b| (b.found, size(b)).partial_cmp(&(a.found, size(a))).unwrap_or(std::cmp::Ordering::Equal));
-    let mut pairs: Vec<&CleanEffect> =
-        clean.effects.iter().filter(|effect| !is_main(effect) && effect.found).collect();
+    let mut pairs: Vec<&CleanEffect> = clean.effects.iter().filter(|effect| !is_main(effect) && effect.found).collect();
     pairs.sort_by(|a, b| size(b).total_cmp(&size(a)));
     rows.extend(pairs);
     for effect in rows {
@@ -98,7 +108,10 @@ fn found(document: &mut Document, screening: &Screening, clean: &CleanResult) {
     let pairs = clean.effects.iter().filter(|effect| effect.factors.len() == 2);
     let (all, found) = (pairs.clone().count(), pairs.filter(|effect| effect.found).count());
     if all > found {
-        document.item(format!("{} told apart from 0, of {all} tested", counted_verb(all - found, "interaction", ["is not", "are not"])));
+        document.item(format!(
+            "{} told apart from 0, of {all} tested",
+            counted_verb(all - found, "interaction", ["is not", "are not"])
+        ));
     }
     if all == 0 && clean.effects.len() > screening.asked.workloads.len() {
         document.item(
@@ -117,8 +130,8 @@ fn verdict(effect: &CleanEffect, margin: f64) -> &'static str {
     match (effect.factors.len(), effect.found) {
         (1, true) if value > 0.0 => "costs",
         (1, true) => "saves",
-        (_, true) if value > 0.0 => "cost more together",
-        (_, true) => "cost less together",
+        (_, true) if value > 0.0 => "worse together",
+        (_, true) => "better together",
         _ if effect.low.zip(effect.high).is_some_and(|(low, high)| low > -margin && high < margin) => "negligible",
         _ => "not shown",
     }
@@ -159,11 +172,15 @@ fn screened(document: &mut Document, screening: &Screening, screen: &ScreenResul
     for found in &screen.interactions {
         let name = if several { format!("{}: ", found.workload) } else { String::new() };
         let Some(p) = found.p else {
-            document.item(format!("{name}interactions of dropped factors: not checked, because too many factors are kept"));
+            document
+                .item(format!("{name}interactions of dropped factors: not checked, because too many factors are kept"));
             continue;
         };
         if found.suspects.is_empty() {
-            document.item(format!("{name}no sign of interactions beside those of the kept factors (p = {})", p_value(Some(p))));
+            document.item(format!(
+                "{name}no sign of interactions beside those of the kept factors (p = {})",
+                p_value(Some(p))
+            ));
             continue;
         }
         let pairs = found.suspects.iter().map(|suspect| {
@@ -231,7 +248,8 @@ fn taken(document: &mut Document, screening: &Screening, one: &OneAtATime) {
         row(format!("one at a time: {all} and all pairs"), pairs);
     }
     document.table(table);
-    let pair = one.pair_error_percent.map_or_else(String::new, |error| format!(", of an interaction ± {} %", number(error)));
+    let pair =
+        one.pair_error_percent.map_or_else(String::new, |error| format!(", of an interaction ± {} %", number(error)));
     document.item(format!(
         "each with the standard error that the clean stage reached (of a main effect ± {} %{pair}), by the variances that it \
          measured; builds are not in these times",
@@ -252,6 +270,10 @@ fn meaning(document: &mut Document, screening: &Screening) {
     document.item(
         "a main effect is the mean over the levels of the other screened factors in the screen, and of the other kept \
          factors in the clean stage, where dropped factors are at the baseline's level",
+    );
+    document.item(
+        "an interaction is what two factors cost more together than the sum of what each costs alone: `worse together` also \
+         where both save and each saves less beside the other",
     );
     document.item("interactions of three factors and more are not looked for, and count as main effects");
 }
