@@ -61,6 +61,8 @@ pub struct ScreenResult {
     pub cells: usize,
     /// Timed processes.
     pub processes: usize,
+    /// Timed processes that are not proven, and so left out.
+    pub unproven: usize,
     /// One entry for each factor, in the order of the config.
     pub factors: Vec<ScreenedFactor>,
     /// One entry for each workload.
@@ -124,6 +126,8 @@ pub struct CleanResult {
     pub cells: usize,
     /// Timed processes.
     pub processes: usize,
+    /// Timed processes that are not proven, and so left out.
+    pub unproven: usize,
     /// Main effects, and where the design can tell them apart interactions of two factors, for each workload.
     pub effects: Vec<CleanEffect>,
     /// What one factor at a time would have taken; `None` where the clean stage has no interval.

@@ -43,8 +43,9 @@ pub(super) fn run(args: &Args, settings: &Settings) -> Ended {
         if args.printed.gate {
             return Err(Box::new(NoTarget));
         }
-        print(&screen::report(&args.dir, args.printed.json, settings)?)?;
-        return Ok(ShellCode::Good);
+        let (text, is_proven) = screen::report(&args.dir, args.printed.json, settings)?;
+        print(&text)?;
+        return Ok(if is_proven { ShellCode::Good } else { ShellCode::BadRuns });
     }
     if store::is_in_use(&args.dir) {
         note("a study is still running in this folder; the report covers the runs so far");

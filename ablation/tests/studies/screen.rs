@@ -178,9 +178,26 @@ fn what_cannot_be_screened_is_refused_before_anything_runs() {
     assert_eq!(screen(&bench, &["--factor", "f3", "--factor", "f8", "--factor", "f2"]).code, 0);
     assert_eq!(found(&result(&bench)), ["f3", "f8", "f3×f8"]);
     // What was asked for stays as it is.
+    assert_eq!(screen(&bench, &["--resume"]).code, 0, "the folder has the factors");
+    let said = screen(&bench, &["--resume", "--factor", "f3", "--factor", "f8"]);
+    said.complains(&["was started with the factors f2, f3, f8, and this call has f3, f8"]);
     let said = screen(&bench, &["--resume", "--factor", "f3", "--factor", "f8", "--factor", "f2", "--margin", "3"]);
     said.complains(&["was started with --margin 1, and this call has 3"]);
     assert_eq!(said.code, 2);
+}
+
+#[test]
+fn a_run_that_fails_is_left_out_and_told() {
+    let once = "if [ -e fail ] && [ -e out/screen/records.jsonl ]; then rm fail; exit 3; fi";
+    let bench = bench(TWO_AND_BOTH, once, &ten_factors());
+    std::fs::write(bench.path("fail"), "").expect("writes");
+    let said = screen(&bench, &[]);
+    assert_eq!((said.code, &result(&bench)["screen"]["unproven"]), (1, &1.into()), "{said:#?}");
+    assert!(
+        said.unwrapped().contains("1 run is left out, failed or invalid: cargo ablate report out/screen"),
+        "{said:#?}"
+    );
+    assert_eq!(found(&result(&bench)), ["f3", "f8", "f3×f8"]);
 }
 
 #[test]

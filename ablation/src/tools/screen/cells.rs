@@ -1,6 +1,7 @@
 //! The cells of a two-level design as signs: +1 where a factor is at work, −1 where it is away.
 
-use ablate_format::{CellPlan, StudyPlan};
+use crate::prove::JudgedRun;
+use ablate_format::{CellPlan, Pass, Status, StudyPlan};
 
 /// The cells of a design with their signs, in the order of [`StudyPlan::crossed`]. Empty when the plan has no such design.
 pub(super) fn signed<'p>(plan: &'p StudyPlan, design: &str) -> Vec<(&'p str, Vec<i8>)> {
@@ -28,4 +29,9 @@ pub(super) fn folded(plan: &StudyPlan) -> Vec<([&str; 2], Vec<i8>)> {
         |signs: &[i8]| all.iter().find(|(_, other)| other.iter().zip(signs).all(|(a, b)| *a == -b)).map(|(id, _)| *id);
     let runs = all.iter().filter(|(_, signs)| signs.first() == Some(&1));
     runs.filter_map(|(id, signs)| Some(([*id, mirror(signs)?], signs.clone()))).collect()
+}
+
+/// Timed runs that are not proven.
+pub(super) fn unproven(runs: &[JudgedRun]) -> usize {
+    runs.iter().filter(|run| run.pass == Pass::Timing && run.status != Status::Ok).count()
 }

@@ -1,10 +1,11 @@
 //! What the clean stage claims: main effects and interactions of the kept factors, from its own runs only. A pure function.
 
-use super::cells::signed;
+use super::cells::{signed, unproven};
 use super::error::ScreenError;
 use super::scale::Scale;
 use crate::analyse::{Analysis, Blockwise, Row, Table};
 use crate::config::DesignKind;
+use crate::prove::JudgedRun;
 use ablate_format::{Asked, CleanEffect, CleanResult, Manifest, OneAtATime, ScreenResult};
 use ablate_stats::bootstrap::Drawn;
 use ablate_stats::clean::{self, Term};
@@ -27,7 +28,7 @@ struct Of<'a> {
 pub(super) fn claims(
     asked: &Asked,
     manifest: &Manifest,
-    (analysis, values): (&Analysis, &[Blockwise]),
+    (analysis, values, runs): (&Analysis, &[Blockwise], &[JudgedRun]),
     (screen, seconds): (&ScreenResult, f64),
     dir: &Path,
 ) -> Result<CleanResult, ScreenError> {
@@ -66,6 +67,7 @@ pub(super) fn claims(
         design: described(kind, manifest, cells),
         cells,
         processes,
+        unproven: unproven(runs),
         effects: rows,
         one_at_a_time: one_at_a_time(asked, manifest, &all, (screen.processes + processes) as f64, seconds),
     })

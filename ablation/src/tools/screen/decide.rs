@@ -3,7 +3,7 @@
 //! Nothing here makes a claim. A factor is dropped only when its interval lies within the margin, so that one that matters
 //! is dropped with a probability of 5 % at most over all factors and looks; a factor of which too little is known is kept.
 
-use super::cells::folded;
+use super::cells::{folded, unproven};
 use super::error::ScreenError;
 use super::scale::Scale;
 use super::stages::FEW;
@@ -85,7 +85,10 @@ pub(super) fn decide(
     keep_suspects(&mut factors, &interactions);
     let cells = 2 * design.len();
     let processes = cells * workloads.len() * seen as usize;
-    Ok(Decided { result: ScreenResult { blocks: seen, cells, processes, factors, interactions }, over })
+    Ok(Decided {
+        result: ScreenResult { blocks: seen, cells, processes, unproven: unproven(runs), factors, interactions },
+        over,
+    })
 }
 
 /// A factor's interval in one workload.

@@ -75,8 +75,8 @@ const MARGIN: f64 = 1.0;
 /// How a screening ended.
 #[derive(Debug)]
 pub(crate) enum End {
-    /// It is complete, and this is its text for the terminal.
-    Complete(String),
+    /// It is complete: its text for the terminal, and whether every run is proven.
+    Complete(String, bool),
     /// Ctrl-C was pressed; the command continues it.
     Interrupted(String),
 }
@@ -86,6 +86,7 @@ pub(crate) enum End {
 /// # Errors
 /// [`ScreenError`]; what was recorded before is kept.
 pub(crate) fn run(request: &Request, settings: &Settings) -> Result<End, ScreenError> {
+    let request = &with_names(request)?;
     let mut study = config::load(&request.config)?;
     benchmarks::complete(&mut study, settings.target_dir.as_deref(), &Default::default())?;
     if !request.workloads.is_empty() {
@@ -123,7 +124,13 @@ pub(crate) fn run(request: &Request, settings: &Settings) -> Result<End, ScreenE
         }
         read_clean(&mut screening, &dir)?;
     }
-    Ok(End::Complete(finish(&screening, &dir, settings)?))
+    Ok(End::Complete(finish(&screening, &dir, settings)?, is_proven(&screening)))
+}
+
+/// Whether every timed run of both stages is proven.
+fn is_proven(screening: &Screening) -> bool {
+    let unproven = screening.screen.as_ref().map_or(0, |screen| screen.unproven);
+    unproven + screening.clean.as_ref().map_or(0, |clean| clean.unproven) == 0
 }
 
 /// Whether a folder is that of a screening.
@@ -131,11 +138,12 @@ pub(crate) fn is_screening(dir: &Path) -> bool {
     dir.join(SCREENING).is_file()
 }
 
-/// Reads the stages of a screening again, writes its report, and returns the text for the terminal, or `screening.json`.
+/// Reads the stages of a screening again, writes its report, and returns the text for the terminal, or `screening.json`, and
+/// whether every run is proven.
 ///
 /// # Errors
 /// [`ScreenError`].
-pub(crate) fn report(dir: &Path, is_json: bool, settings: &Settings) -> Result<String, ScreenError> {
+pub(crate) fn report(dir: &Path, is_json: bool, settings: &Settings) -> Result<(String, bool), ScreenError> {
     let mut screening = ablate_format::read_screening(dir).map_err(StoreError::from)?;
     if dir.join(SCREEN).join(MANIFEST).is_file() {
         read_screen(&mut screening, dir)?;
@@ -145,7 +153,23 @@ pub(crate) fn report(dir: &Path, is_json: bool, settings: &Settings) -> Result<S
         read_clean(&mut screening, dir)?;
     }
     let text = finish(&screening, dir, settings)?;
-    Ok(if is_json { json(&screening) } else { text })
+    Ok((if is_json { json(&screening) } else { text }, is_proven(&screening)))
+}
+
+/// The request with the names of the screening that it continues, where it gives none.
+fn with_names(request: &Request) -> Result<Request, ScreenError> {
+    let mut request = request.clone();
+    let Some(dir) = request.out.as_deref().filter(|dir| request.resume && is_screening(dir)) else {
+        return Ok(request);
+    };
+    let Asked { factors, workloads, .. } = ablate_format::read_screening(dir).map_err(StoreError::from)?.asked;
+    if request.factors.is_empty() {
+        request.factors = factors;
+    }
+    if request.workloads.is_empty() {
+        request.workloads = workloads;
+    }
+    Ok(request)
 }
 
 /// Writes what is asked for before anything runs, or reads it.
@@ -295,7 +319,7 @@ fn read_clean(screening: &mut Screening, dir: &Path) -> Result<(), ScreenError> 
     let timed = runs.iter().filter(|run| run.pass == ablate_format::Pass::Timing);
     let (sum, count) = timed.fold((0_u64, 0_u64), |(sum, count), run| (sum + run.wall_ns, count + 1));
     let seconds = sum as f64 / 1e9 / count.max(1) as f64;
-    let result = claims::claims(&screening.asked, &manifest, (&analysis, &values), (screen, seconds), &folder)?;
+    let result = claims::claims(&screening.asked, &manifest, (&analysis, &values, &runs), (screen, seconds), &folder)?;
     screening.clean = Some(result);
     Ok(())
 }
@@ -330,9 +354,5 @@ fn io(path: &Path, doing: &'static str, source: std::io::Error) -> ScreenError {
 
 /// The command that continues a screening. What it was asked for is in its folder.
 fn resume_command(request: &Request, dir: &Path) -> String {
-    let mut command = format!("{PROGRAM} screen {} --out {} --resume", quoted(&request.config), quoted(dir));
-    for (option, names) in [("--factor", &request.factors), ("--workload", &request.workloads)] {
-        names.iter().for_each(|name| command.push_str(&format!(" {option} {name}")));
-    }
-    command
+    format!("{PROGRAM} screen {} --out {} --resume", quoted(&request.config), quoted(dir))
 }

@@ -31,6 +31,15 @@ pub(super) fn document(screening: &Screening, dir: &Path) -> Document {
     if let Some(one) = screening.clean.as_ref().and_then(|clean| clean.one_at_a_time.as_ref()) {
         taken(&mut document, screening, one);
     }
+    let left_out = [("screen", screening.screen.as_ref().map_or(0, |screen| screen.unproven))];
+    let left_out = left_out.into_iter().chain([("clean", screening.clean.as_ref().map_or(0, |clean| clean.unproven))]);
+    for (stage, runs) in left_out.filter(|(_, runs)| *runs > 0) {
+        let are = counted_verb(runs, "run", ["is", "are"]);
+        document.item(format!(
+            "{are} left out, failed or invalid: cargo ablate report {}/{stage} tells why",
+            dir.display()
+        ));
+    }
     document.heading("What these numbers mean");
     meaning(&mut document, screening);
     document.item(format!("reports of the stages: cargo ablate report {}/screen, and {0}/clean", dir.display()));
