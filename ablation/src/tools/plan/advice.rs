@@ -65,9 +65,10 @@ pub(super) fn others(study: &Study, plan: &Design, process: &ProcessTime) -> Vec
         out.push(row("\"foldover\"", folded, "main effects, clear of interactions of two factors".to_owned()));
     }
     if is_new(DesignKind::LeaveOneOut, factors + 1) {
-        let times = (factors + 1) / 2;
-        let tells =
-            format!("each factor alone; to be as precise as a foldover it takes {times} times the processes of that");
+        let times = (factors as f64 + 1.0) / 2.0;
+        let tells = format!(
+            "each factor alone; to be as precise as a foldover it takes {times:.0} times the processes of that"
+        );
         out.push(row("\"leave-one-out\"", factors + 1, tells));
     }
     let screened = design::screening_cells(factors);

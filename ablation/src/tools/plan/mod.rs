@@ -88,10 +88,10 @@ pub(crate) fn describe(study: &Study, design: &Design, process: &ProcessTime, (c
     text.paragraph(&format!("time: {about} {time} ({how}){and}"));
     let (disk, each) = cost::disk(count, process);
     let (disk, each) = (cost::bytes(disk), cost::bytes(each));
-    let how = if process.record_bytes.is_some() { "as measured there" } else { "an assumption" };
-    text.paragraph(&format!("disk: about {disk} of records ({each} per record, {how})"));
+    let how = if process.record_bytes.is_some() { "as measured there" } else { "assumed" };
+    text.paragraph(&format!("disk: about {disk} of records ({each} each, {how})"));
     let memory = cost::bytes(cost::memory(design, count));
-    text.paragraph(&format!("memory: about {memory} for the report (by the number of cells and records)"));
+    text.paragraph(&format!("memory: about {memory} for the report, by cells and records"));
     text.out
 }
 
