@@ -59,6 +59,8 @@ pub struct ScreenResult {
     pub blocks: u32,
     /// Cells of its design.
     pub cells: usize,
+    /// Distinct binaries.
+    pub builds: usize,
     /// Timed processes.
     pub processes: usize,
     /// Timed processes that are not proven, and so left out.
@@ -124,6 +126,8 @@ pub struct CleanResult {
     pub design: String,
     /// Cells of its design.
     pub cells: usize,
+    /// Distinct binaries.
+    pub builds: usize,
     /// Timed processes.
     pub processes: usize,
     /// Timed processes that are not proven, and so left out.

@@ -66,6 +66,7 @@ pub(super) fn claims(
         blocks: manifest.blocks,
         design: described(kind, manifest, cells),
         cells,
+        builds: manifest.builds.len(),
         processes,
         unproven: unproven(runs),
         effects: rows,

@@ -85,8 +85,17 @@ pub(super) fn decide(
     keep_suspects(&mut factors, &interactions);
     let cells = 2 * design.len();
     let processes = cells * workloads.len() * seen as usize;
+    let builds = manifest.builds.len();
     Ok(Decided {
-        result: ScreenResult { blocks: seen, cells, processes, unproven: unproven(runs), factors, interactions },
+        result: ScreenResult {
+            blocks: seen,
+            cells,
+            builds,
+            processes,
+            unproven: unproven(runs),
+            factors,
+            interactions,
+        },
         over,
     })
 }

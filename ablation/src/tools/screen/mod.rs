@@ -207,6 +207,9 @@ fn begin(request: &Request, study: &Study, factors: Vec<String>, dir: &Path) -> 
         Ok(entries) => entries.filter_map(Result::ok).all(|entry| entry.file_name() == files::HIDDEN),
         Err(_) => !dir.exists(),
     };
+    if dir.is_file() {
+        return Err(StoreError::BadOut { dir: dir.to_owned() }.into());
+    }
     if !is_empty(dir) {
         return Err(ScreenError::NotEmpty { dir: dir.to_owned() });
     }

@@ -71,21 +71,18 @@ pub(super) fn answer(screening: &Screening) -> String {
     }
     let matter = counted_verb(mains.len(), "factor", ["matters", "matter"]);
     let mains: Vec<String> = mains.into_iter().map(str::to_owned).collect();
-    let listed = if mains.is_empty() { String::new() } else { format!(" ({})", first(&mains)) };
+    let listed = if mains.is_empty() { String::new() } else { format!(" ({})", first(&mains, 6)) };
     let interact = match pairs.len() {
         0 => "no interaction is found".to_owned(),
-        found => format!("{} found ({})", counted_verb(found, "interaction", ["is", "are"]), first(&pairs)),
+        found => format!("{} found ({})", counted_verb(found, "interaction", ["is", "are"]), first(&pairs, 3)),
     };
     format!("{matter} of {all}{listed}; {interact}")
 }
 
-/// Names that the answer has of each kind.
-const NAMED: usize = 6;
-
-/// The first names, and how many more there are.
-fn first(names: &[String]) -> String {
-    let more = names.len().saturating_sub(NAMED);
-    let shown = names.iter().take(NAMED).cloned().chain((more > 0).then(|| format!("and {more} more")));
+/// The first names, at most `most`, and how many more there are.
+fn first(names: &[String], most: usize) -> String {
+    let more = names.len().saturating_sub(most);
+    let shown = names.iter().take(most).cloned().chain((more > 0).then(|| format!("and {more} more")));
     shown.collect::<Vec<_>>().join(", ")
 }
 
@@ -257,6 +254,18 @@ fn taken(document: &mut Document, screening: &Screening, one: &OneAtATime) {
         row(format!("one at a time: {all} and all pairs"), pairs);
     }
     document.table(table);
+    let own = |builds: usize| if builds > 1 { builds } else { 0 };
+    let stages =
+        screening.screen.iter().map(|screen| screen.builds).chain(screening.clean.iter().map(|clean| clean.builds));
+    let builds: usize = stages.map(own).sum();
+    if builds > 0 {
+        let factors = screening.asked.factors.len();
+        document.item(format!(
+            "builds: {builds} for both stages; one at a time takes {}, with all pairs {}",
+            factors + 1,
+            count(factors + 1 + factors * (factors - 1) / 2)
+        ));
+    }
     let pair =
         one.pair_error_percent.map_or_else(String::new, |error| format!(", of an interaction ± {} %", number(error)));
     document.item(format!(
