@@ -8,6 +8,7 @@
 
 use super::gamma::f_above;
 use super::moderated::moderated;
+use super::table::Tables;
 
 /// The blocks of a study with such a design.
 #[derive(Debug, Clone)]
@@ -17,6 +18,44 @@ pub struct Folded<'a> {
     pub signs: &'a [Vec<i8>],
     /// For each block, the values of each row: of the run and of its mirror.
     pub blocks: &'a [Vec<[f64; 2]>],
+}
+
+/// Fewest blocks for which values far out are limited. With fewer, the middle of a cell is not known well enough: an
+/// outlier would move it, and seem to be no outlier.
+const LIMITED_FROM: usize = 4;
+
+/// The values of cells by block, `[block][cell]`, from the (block index, value) pairs of each cell; `None` when a cell has
+/// no finite value.
+///
+/// From four blocks on, the effects of blocks are taken off and values far from their cell are limited, as
+/// [`Tables::with_rests`] has it; with fewer blocks an outlier stays, and widens all intervals. A value that is missing is
+/// taken to be its cell's mean on a block like this one.
+///
+/// # Panics
+/// When a cell has a block index of `blocks` or more.
+pub fn by_block(cells: &[Vec<(usize, f64)>], blocks: usize) -> Option<Vec<Vec<f64>>> {
+    let limited = (blocks >= LIMITED_FROM).then(|| Tables::new(blocks, 1, 0).with_rests(cells).1);
+    let cells = limited.as_deref().unwrap_or(cells);
+    let mut out = vec![vec![f64::NAN; cells.len()]; blocks];
+    let mut means = Vec::with_capacity(cells.len());
+    for (at, cell) in cells.iter().enumerate() {
+        let finite = || cell.iter().filter(|(_, value)| value.is_finite());
+        finite().for_each(|(block, value)| out[*block][at] = *value);
+        let count = finite().count();
+        if count == 0 {
+            return None;
+        }
+        means.push(finite().map(|(_, value)| value).sum::<f64>() / count as f64);
+    }
+    for block in &mut out {
+        let rests = block.iter().zip(&means).map(|(value, mean)| value - mean).filter(|rest| rest.is_finite());
+        let (sum, count) = rests.fold((0.0, 0), |(sum, count), rest| (sum + rest, count + 1));
+        let common = sum / f64::from(count.max(1));
+        for (value, mean) in block.iter_mut().zip(&means).filter(|(value, _)| value.is_nan()) {
+            *value = mean + common;
+        }
+    }
+    Some(out)
 }
 
 /// Main effects at a look.
@@ -235,7 +274,8 @@ mod tests {
     #[test]
     fn main_effects_are_clear_of_pairs_and_half_sums_of_main_effects() {
         let signs = paley(11, 11);
-        let truth = Truth { mains: vec![(2, 5.0), (7, -3.0)], pairs: vec![((1, 4), 8.0)], noise: 0.0, shake: 1.0 };
+        let truth =
+            Truth { mains: vec![(2, 5.0), (7, -3.0)], pairs: vec![((1, 4), 8.0)], noise: 0.0, shake: 1.0, slow: 0.0 };
         let blocks = truth.folded(&signs, 3, &mut seeded(1));
         let folded = Folded { signs: &signs, blocks: &blocks };
         let found = folded.main_effects().expect("enough blocks");
@@ -255,7 +295,7 @@ mod tests {
     fn errors_are_those_of_the_noise() {
         // 44 rows, so 88 runs a block: the variance of an effect is 4 / 88 / 4 blocks.
         let signs = paley(43, 40);
-        let truth = Truth { mains: Vec::new(), pairs: Vec::new(), noise: 1.0, shake: 5.0 };
+        let truth = Truth { mains: Vec::new(), pairs: Vec::new(), noise: 1.0, shake: 5.0, slow: 0.0 };
         let (mut squares, mut errors, mut alarms) = (0.0, 0.0, 0);
         for seed in 0..60 {
             let blocks = truth.folded(&signs, 4, &mut seeded(seed));
@@ -272,9 +312,24 @@ mod tests {
     }
 
     #[test]
+    fn missing_values_are_their_cells_on_a_block_like_this_one() {
+        let cells = vec![vec![(0, 10.0), (1, 12.0)], vec![(0, 20.0)], vec![(0, 30.0), (1, 32.0)]];
+        let found = by_block(&cells, 2).expect("every cell has a value");
+        // The second block is one above the means of two blocks, and its missing cell has the mean of one.
+        assert_eq!(found, [vec![10.0, 20.0, 30.0], vec![12.0, 21.0, 32.0]]);
+        assert_eq!(by_block(&[vec![(0, 1.0)], Vec::new()], 2), None);
+        // From four blocks on an outlier is limited.
+        let quiet = |cell: usize| (0..6).map(|block| (block, 100.0 + ((block * 7 + cell * 5) as f64).sin())).collect();
+        let mut cells: Vec<Vec<(usize, f64)>> = (0..8).map(quiet).collect();
+        cells[3][2].1 = 500.0;
+        let found = by_block(&cells, 6).expect("every cell has a value");
+        assert!(found[2][3] < 120.0, "{}", found[2][3]);
+    }
+
+    #[test]
     fn too_few_blocks_say_nothing() {
         let signs = paley(11, 5);
-        let truth = Truth { mains: Vec::new(), pairs: Vec::new(), noise: 1.0, shake: 0.0 };
+        let truth = Truth { mains: Vec::new(), pairs: Vec::new(), noise: 1.0, shake: 0.0, slow: 0.0 };
         let blocks = truth.folded(&signs, 1, &mut seeded(1));
         let folded = Folded { signs: &signs, blocks: &blocks };
         assert_eq!((folded.main_effects(), folded.interactions(&[])), (None, None));

@@ -10,13 +10,9 @@ use super::stages::FEW;
 use crate::analyse::{Blockwise, blockwise};
 use crate::prove::JudgedRun;
 use ablate_format::{Asked, Manifest, ScreenResult, ScreenedFactor, ScreenedInteractions, SuspectedPair};
-use ablate_stats::foldover::{Folded, Interactions};
+use ablate_stats::foldover::{Folded, Interactions, by_block};
 use ablate_stats::sequential::{Settled, interval, settled, spent};
-use ablate_stats::table::Tables;
 use std::path::Path;
-
-/// Fewest blocks for which values far out are limited. With fewer, the middle of a cell is not known well enough.
-const LIMITED_FROM: usize = 4;
 
 /// What the screen decided, and whether it is over.
 pub(super) struct Decided {
@@ -195,28 +191,9 @@ fn grid(
         }
         cells.push(own);
     }
-    let blocks = look as usize;
-    if blocks >= LIMITED_FROM {
-        cells = Tables::new(blocks, 1, 0).with_rests(&cells).1;
-    }
-    let mean =
-        |values: &[(usize, f64)]| values.iter().map(|(_, value)| value).sum::<f64>() / values.len().max(1) as f64;
-    let means: Vec<f64> = cells.iter().map(|cell| mean(cell)).collect();
-    let mut out = vec![vec![[f64::NAN; 2]; design.len()]; blocks];
-    for (at, cell) in cells.iter().enumerate() {
-        cell.iter().for_each(|(block, value)| out[*block][at / 2][at % 2] = *value);
-    }
-    for block in &mut out {
-        // A run that is missing is taken to be its cell's mean on a block like this one.
-        let rests =
-            block.iter().flatten().zip(&means).map(|(value, mean)| value - mean).filter(|rest| rest.is_finite());
-        let rests: Vec<f64> = rests.collect();
-        let common = rests.iter().sum::<f64>() / rests.len().max(1) as f64;
-        for (value, mean) in block.iter_mut().flatten().zip(&means).filter(|(value, _)| value.is_nan()) {
-            *value = mean + common;
-        }
-    }
-    Ok(out)
+    // Every cell has a finite value.
+    let by_block = by_block(&cells, look as usize).unwrap_or_default();
+    Ok(by_block.iter().map(|block| block.chunks_exact(2).map(|pair| [pair[0], pair[1]]).collect()).collect())
 }
 
 /// What the half-sums of a workload say besides the interactions among the kept factors.

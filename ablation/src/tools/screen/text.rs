@@ -183,10 +183,7 @@ fn screened(document: &mut Document, screening: &Screening, screen: &ScreenResul
             continue;
         };
         if found.suspects.is_empty() {
-            document.item(format!(
-                "{name}no sign of interactions beside those of the kept factors (p = {})",
-                p_value(Some(p))
-            ));
+            document.item(format!("{name}no sign of interactions beside those of the kept factors (p {})", told_p(p)));
             continue;
         }
         let pairs = found.suspects.iter().map(|suspect| {
@@ -197,8 +194,8 @@ fn screened(document: &mut Document, screening: &Screening, screen: &ScreenResul
             format!("{} ({others})", suspect.factors.join("×"))
         });
         document.item(format!(
-            "{name}there are interactions beside those of the factors with main effects (p = {}); suspected: {}",
-            p_value(Some(p)),
+            "{name}there are interactions beside those of the factors with main effects (p {}); suspected: {}",
+            told_p(p),
             pairs.collect::<Vec<_>>().join(", ")
         ));
         if found.rest_p.is_some_and(|rest| rest < 0.05) {
@@ -304,6 +301,11 @@ fn shown_interval(low: Option<f64>, high: Option<f64>) -> String {
         }
         None => MISSING.to_owned(),
     }
+}
+
+/// A p value in a sentence, after the `p`.
+fn told_p(p: f64) -> String {
+    if p < SMALL_P { format!("< {SMALL_P}") } else { format!("= {p:.4}") }
 }
 
 fn p_value(p: Option<f64>) -> String {
