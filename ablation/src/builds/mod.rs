@@ -8,6 +8,7 @@
 
 mod alias;
 mod beside;
+pub(crate) mod bundle;
 mod cache;
 pub(crate) mod cargo;
 mod cargo_files;
@@ -36,6 +37,7 @@ use crate::support::files;
 use crate::support::progress::{human, note};
 use ablate_format::{BuildFailure, BuildRecord, BuiltBinary, path_of_text};
 pub(crate) use beside::Beside;
+pub(crate) use bundle::Bundle;
 use cargo::{CargoBuild, Sources};
 pub(crate) use error::BuildError;
 use layouts::Shuffler;

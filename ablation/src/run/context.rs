@@ -13,7 +13,7 @@ use crate::measure::Probed;
 use crate::store::{Key, StoreError, key};
 use crate::support::exit::{ExitStatus, ShellCode};
 use crate::support::settings::PAD_VARIABLE;
-use ablate_format::{BuildRecord, CellPlan, Pass, Record, StudyPlan, bytes_of_text};
+use ablate_format::{BuildRecord, CellPlan, Pass, Record, Shard, StudyPlan, bytes_of_text};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::CString;
@@ -32,6 +32,8 @@ pub(crate) struct Context<'a> {
     pub(crate) builds: &'a [BuildRecord],
     /// Seed of orders and padding.
     pub(crate) seed: u64,
+    /// The part of the study that is run; `None`: all of it.
+    pub(crate) shard: Option<&'a Shard>,
     /// Folder of the package that cargo builds; `None` for other programs.
     pub(crate) package: Option<&'a Path>,
     /// The files of every revision; `None` for a study without revisions.
@@ -116,6 +118,16 @@ impl Context<'_> {
     pub(super) fn blank(&self, slot: Slot) -> Record {
         let workload = &self.plan.workloads[slot.workload].name;
         Record { order: slot.order, ..Record::new(slot.pass, slot.block, workload, &self.plan.cells[slot.cell].id) }
+    }
+
+    /// Those of the first `blocks` timing blocks that are run here.
+    pub(crate) fn blocks(&self, blocks: u32) -> impl Iterator<Item = u32> + '_ {
+        (0..blocks).filter(|block| self.shard.is_none_or(|shard| shard.has(*block)))
+    }
+
+    /// Number of the first timing block that is run here.
+    pub(super) fn first_block(&self) -> u32 {
+        self.shard.map_or(0, Shard::first_block)
     }
 
     /// Whether the run of a slot is not done and can be made.
