@@ -38,7 +38,9 @@ mod version;
 pub use effects::EffectsFile;
 pub use folder::{EFFECTS, LOGS, MANIFEST, RECORDS, REPORT};
 pub use line::{LineError, read_line};
-pub use manifest::{BuildFailure, BuildRecord, BuiltBinary, InstrumentStatus, Library, Machine, Manifest, StudyMachine};
+pub use manifest::{
+    BuildFailure, BuildRecord, BuiltBinary, InstrumentStatus, Library, Machine, Manifest, StudyMachine,
+};
 pub use measured::Measured;
 pub use os_text::{bytes_of_text, os_to_text, path_of_text, path_to_text};
 pub use path::{BASELINE, Goal, Path};

@@ -39,8 +39,7 @@ mod tests {
     #[test]
     fn every_block_is_in_one_shard() {
         for of in 1..=5_u32 {
-            let shards: Vec<Shard> =
-                (1..=of).map(|number| Shard { number, of, machine: String::new() }).collect();
+            let shards: Vec<Shard> = (1..=of).map(|number| Shard { number, of, machine: String::new() }).collect();
             for block in 0..12 {
                 assert_eq!(shards.iter().filter(|shard| shard.has(block)).count(), 1, "{block} of {of}");
             }

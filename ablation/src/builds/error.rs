@@ -1,6 +1,5 @@
 //! Errors of building.
 
-use super::bundle::BundleError;
 use crate::config::Diagnostic;
 use crate::support::exit::{ExitStatus, ShellCode};
 use std::io;
@@ -83,9 +82,6 @@ pub(crate) enum BuildError {
         /// The system's error.
         source: io::Error,
     },
-    /// A bundle of binaries cannot be made or used.
-    #[error(transparent)]
-    Bundle(#[from] BundleError),
     /// Ctrl-C was pressed.
     #[error("interrupted while building; nothing was measured yet: start again without --resume")]
     Interrupted,
@@ -105,7 +101,6 @@ impl ExitStatus for BuildError {
             BuildError::Manifest { .. }
             | BuildError::Unknown { .. }
             | BuildError::Config(_)
-            | BuildError::Bundle(_)
             | BuildError::Fetch { .. } => ShellCode::WrongCall,
             BuildError::NoCargo { .. }
             | BuildError::Baseline { .. }

@@ -42,7 +42,7 @@ pub(crate) fn find_peers(study: &mut Study) -> Result<Vec<Library>, BuildError> 
 }
 
 /// Removes the claims about peers that are missing.
-pub(super) fn forget_absent(study: &mut Study) {
+pub(crate) fn forget_absent(study: &mut Study) {
     for gone in study.absent.clone() {
         let id = format!("peer-{}", gone.peer);
         study.reference_peer = study.reference_peer.take().filter(|reference| *reference != gone.peer);

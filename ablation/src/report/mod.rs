@@ -14,6 +14,7 @@ mod gap;
 pub(crate) mod head;
 mod headline;
 mod hypotheses;
+mod machines;
 mod memory;
 pub(crate) mod number;
 mod paths;
@@ -142,6 +143,7 @@ fn in_short(
     headline::head(&mut document, manifest, analysis, columns);
     targets::targets(&mut document, analysis, false);
     head::head(&mut document, manifest, analysis, &head::machine_in_short(manifest));
+    machines::machines(&mut document, manifest, analysis, columns);
     peers::peers(&mut document, manifest, analysis, columns);
     paths::paths(&mut document, analysis, columns);
     if has_factors {
@@ -176,6 +178,7 @@ fn in_full(
     headline::head(&mut document, manifest, analysis, usize::MAX);
     targets::targets(&mut document, analysis, true);
     head::head(&mut document, manifest, analysis, &head::machine(manifest));
+    machines::machines(&mut document, manifest, analysis, usize::MAX);
     peers::peers(&mut document, manifest, analysis, usize::MAX);
     paths::paths(&mut document, analysis, usize::MAX);
     crossed::headline(&mut document, analysis, usize::MAX);

@@ -149,12 +149,15 @@ impl Context<'_> {
     }
 
     /// Path and number of the code layout that a slot runs. Each block uses the next layout, the same one for all
-    /// builds. Counts are of layout 0.
+    /// builds. Counts are of layout 0. In a study of several shards every turn begins one layout later, so that each shard
+    /// comes to all layouts and machines are not compared by different ones.
     pub(super) fn layout(&self, cell: &CellPlan, slot: Slot) -> Result<(&str, u32), String> {
         let first = self.binary(cell)?;
         let layouts = &self.build(cell)?.layouts;
         // The number of layouts is at most 64, so it fits.
-        let layout = if slot.pass == Pass::Timing { slot.block % (layouts.len() as u32 + 1) } else { 0 };
+        let count = layouts.len() as u32 + 1;
+        let later = if self.shard.is_some() { slot.block / count } else { 0 };
+        let layout = if slot.pass == Pass::Timing { (slot.block + later) % count } else { 0 };
         Ok(match layout.checked_sub(1) {
             None => (first, 0),
             Some(shuffled) => (&layouts[shuffled as usize].path, layout),

@@ -7,6 +7,7 @@
 pub(crate) mod content;
 mod error;
 mod lines;
+pub(crate) mod shards;
 
 pub(crate) use ablate_format::{BadLine, LOGS, MANIFEST, RECORDS, REPORT};
 pub(crate) use error::StoreError;
@@ -239,7 +240,8 @@ pub(crate) fn coverage<R: Keyed>(manifest: &Manifest, runs: &[R]) -> Option<(usi
     // Every shard counts by itself.
     let shards = manifest.shards.first().map_or(1, |shard| shard.of as usize);
     let counting = usize::try_from(repeats).ok()? * passes * shards;
-    let blocks = manifest.shard.as_ref().map_or(manifest.blocks, |shard| shard.blocks_of(manifest.blocks)) as usize;
+    // Those of a shard that is missing from a merged study are planned too.
+    let blocks = if manifest.shard.is_some() { shards::blocks(manifest) } else { manifest.blocks } as usize;
     let failed = |build: &str| manifest.builds.iter().any(|b| b.id == build && b.result.is_err());
     let each = |cell: &CellPlan| if failed(&cell.build) { 1 } else { blocks + counting };
     let of = |workload: &WorkloadPlan| plan.cells.iter().filter(|c| workload.runs(&c.id)).map(each).sum::<usize>();

@@ -1,6 +1,6 @@
 //! The command that continues a study.
 
-use super::{Form, Request};
+use super::request::{Form, Request};
 use crate::support::call::{PROGRAM, quoted};
 use std::path::Path;
 

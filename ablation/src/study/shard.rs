@@ -1,6 +1,6 @@
 //! `--shard i/n`: the part of a study that one of several machines runs.
 
-use super::Request;
+use super::request::Request;
 use crate::store::StoreError;
 use crate::support::count::counted;
 use crate::support::exit::{ExitStatus, ShellCode};

@@ -1,6 +1,7 @@
 //! `cargo ablate build`: everything that a study runs, built once, in a folder that can be copied to other machines.
 
-use crate::builds::{self, BuildError, bundle};
+use crate::builds::{self, BuildError};
+use crate::bundle::{self, BundleError};
 use crate::config::{self, ConfigError};
 use crate::design;
 use crate::support::exit::{ExitStatus, ShellCode};
@@ -15,9 +16,12 @@ pub(crate) enum BundleToolError {
     /// The config.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The binaries, or their folder.
+    /// The binaries.
     #[error(transparent)]
     Build(#[from] BuildError),
+    /// Their folder.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
     /// The system refused a step of preparing.
     #[error("cannot prepare for Ctrl-C: {0}; allow signal handlers")]
     Prepare(#[from] std::io::Error),
@@ -28,6 +32,7 @@ impl ExitStatus for BundleToolError {
         match self {
             BundleToolError::Config(error) => error.exit(),
             BundleToolError::Build(error) => error.exit(),
+            BundleToolError::Bundle(error) => error.exit(),
             BundleToolError::Prepare(_) => ShellCode::BadRuns,
         }
     }
@@ -52,5 +57,9 @@ pub(crate) fn bundle(config: &Path, out: &Path, settings: &Settings) -> Result<S
     let lines = bundle::write(out, &study, &design.builds, &workspace, built, &libraries)?;
     let lines: String = lines.iter().map(|line| format!("  {line}\n")).collect();
     let dir = out.display();
-    Ok(format!("built {} into {dir}:\n{lines}To use it: cargo ablate run {} --builds {dir}\n", study.name, config.display()))
+    Ok(format!(
+        "built {} into {dir}:\n{lines}To use it: cargo ablate run {} --builds {dir}\n",
+        study.name,
+        config.display()
+    ))
 }

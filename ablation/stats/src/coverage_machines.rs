@@ -154,9 +154,8 @@ fn coverage_of_intervals_over_machines() {
         for between in BETWEEN {
             for uneven in [false, true] {
                 let reached = scenario(machines, between, uneven, studies, 400);
-                let cells = reached.of.map(|own| {
-                    format!("{:>6.1} ± {:<7.2}", own.percent(studies), own.half / studies as f64)
-                });
+                let cells =
+                    reached.of.map(|own| format!("{:>6.1} ± {:<7.2}", own.percent(studies), own.half / studies as f64));
                 println!(
                     "{:>8}  {:>4}  {}  {}  {:>5.1}",
                     reached.machines,

@@ -145,9 +145,10 @@ fn fixed(machines: &[OnMachine], estimates: &[f64], errors: &[f64]) -> Mean {
 fn heterogeneity(machines: &[OnMachine], squares: &[f64], q: f64) -> f64 {
     let count = machines.len() as f64;
     let all: f64 = squares.iter().map(|square| 1.0 / square).sum();
-    let parts = machines.iter().zip(squares).map(|(machine, square)| {
-        (1.0 - 1.0 / square / all).powi(2) / (machine.blocks as f64 - 1.0).max(1.0)
-    });
+    let parts = machines
+        .iter()
+        .zip(squares)
+        .map(|(machine, square)| (1.0 - 1.0 / square / all).powi(2) / (machine.blocks as f64 - 1.0).max(1.0));
     let lambda = parts.sum::<f64>() / (count * count - 1.0);
     let statistic = q / (count - 1.0) / (1.0 + 2.0 * (count - 2.0) * lambda);
     f_above(statistic, count - 1.0, 1.0 / (3.0 * lambda))

@@ -5,15 +5,12 @@
 
 mod same;
 
-use crate::store::{self, Folder, StoreError};
+use crate::store::{self, Folder, StoreError, shards};
 use crate::support::count::counted;
 use crate::support::exit::{ExitStatus, ShellCode};
 use crate::support::progress::{note, warn};
 use ablate_format::{InstrumentStatus, Manifest, Shard, StudyMachine};
 use std::path::{Path, PathBuf};
-
-/// Most blocks that a message names.
-const NAMED_BLOCKS: usize = 3;
 
 /// Shards that cannot be joined.
 #[derive(Debug, thiserror::Error)]
@@ -108,7 +105,7 @@ pub(crate) fn merge(dirs: &[PathBuf], out: &Path) -> Result<(), MergeError> {
     folder.write_manifest(&merged)?;
     let there = counted(merged.machines.len(), "machine");
     note(&format!("merged {} of {there} into {}", counted(parts.len(), "shard"), out.display()));
-    if let Some(missing) = missing(&merged) {
+    if let Some(missing) = shards::missing(&merged) {
         warn(&missing);
     }
     Ok(())
@@ -179,39 +176,10 @@ fn manifest(parts: &[Part], machines: Vec<StudyMachine>) -> Manifest {
     }
 }
 
-/// Which shards and blocks a merged study lacks, in words; `None` when it has all.
-pub(crate) fn missing(manifest: &Manifest) -> Option<String> {
-    let of = manifest.shards.first()?.of;
-    let blocks = (0..manifest.blocks).filter(|block| !manifest.shards.iter().any(|shard| shard.has(*block)));
-    let blocks: Vec<String> = blocks.map(|block| block.to_string()).collect();
-    if manifest.shards.len() == of as usize {
-        return None;
-    }
-    let more = if blocks.len() > NAMED_BLOCKS { " …" } else { "" };
-    let named = blocks.iter().take(NAMED_BLOCKS).cloned().collect::<Vec<_>>().join(", ");
-    let named = if blocks.len() == 1 { format!("block {named} is") } else { format!("blocks {named}{more} are") };
-    Some(format!("{} of {of} shards; {named} missing", manifest.shards.len()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::store::tests::manifest as study;
-
-    fn merged(numbers: &[u32], of: u32, blocks: u32) -> Manifest {
-        let shards = numbers.iter().map(|number| Shard { number: *number, of, machine: String::new() });
-        Manifest { shards: shards.collect(), blocks, ..study() }
-    }
-
-    #[test]
-    fn missing_blocks_are_named() {
-        assert_eq!(missing(&study()), None);
-        assert_eq!(missing(&merged(&[1, 2, 3], 3, 12)), None);
-        let said = |numbers: &[u32], of, blocks| missing(&merged(numbers, of, blocks)).expect("some are missing");
-        assert_eq!(said(&[1, 3], 3, 12), "2 of 3 shards; blocks 1, 4, 7 … are missing");
-        assert_eq!(said(&[2], 2, 4), "1 of 2 shards; blocks 0, 2 are missing");
-        assert_eq!(said(&[1], 2, 2), "1 of 2 shards; block 1 is missing");
-    }
 
     #[test]
     fn shards_of_one_machine_are_one_machine_and_unknown_ones_are_not() {

@@ -5,15 +5,8 @@ use ablate_format::Manifest;
 use serde_json::Value;
 
 /// Facts of sources and programs that are one study's.
-const FACTS: [&str; 7] = [
-    "package",
-    "commit",
-    "uncommitted-changes",
-    "lock-file-sha256",
-    "server-version",
-    "client-sha256",
-    "stdin-sha256",
-];
+const FACTS: [&str; 7] =
+    ["package", "commit", "uncommitted-changes", "lock-file-sha256", "server-version", "client-sha256", "stdin-sha256"];
 
 /// The first difference of two shards that are not of one study; `None` when they are.
 pub(super) fn first_difference(first: &Manifest, second: &Manifest) -> Option<String> {
@@ -26,7 +19,8 @@ pub(super) fn first_difference(first: &Manifest, second: &Manifest) -> Option<St
     if first.config_text != second.config_text {
         return Some(config(&first.config_text, &second.config_text));
     }
-    let fact = |of: &Manifest, name: &str| of.machine.facts.get(name).cloned().flatten().unwrap_or_else(|| "n/a".into());
+    let fact =
+        |of: &Manifest, name: &str| of.machine.facts.get(name).cloned().flatten().unwrap_or_else(|| "n/a".into());
     for name in FACTS {
         let both = (fact(first, name), fact(second, name));
         if both.0 != both.1 {

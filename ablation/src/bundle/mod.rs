@@ -8,8 +8,8 @@ mod error;
 mod index;
 mod write;
 
-use super::revisions::Pinned;
-use super::{BuildError, Built, Workspace, build_all, find_peers, peers, program, target_folder, workspace_with};
+use crate::builds::revisions::Pinned;
+use crate::builds::{self, BuildError, Built, Workspace, build_all, find_peers, target_folder, workspace_with};
 use crate::config::{Origin, PRELOAD, Program, Study, libraries};
 use crate::design::BuildPlan;
 use crate::support::machine::sha256_of;
@@ -32,15 +32,16 @@ impl Bundle {
     /// Opens the bundle in a folder for a study.
     ///
     /// # Errors
-    /// [`BuildError::Bundle`]: there is none, it is damaged, of another config, or of another kind of processor.
-    pub(crate) fn open(dir: &Path, study: &Study) -> Result<Bundle, BuildError> {
+    /// [`BundleError`]: there is none, it is damaged, of another config, or of another kind of processor.
+    pub(crate) fn open(dir: &Path, study: &Study) -> Result<Bundle, BundleError> {
         supported(study)?;
         let index = Index::read(dir)?;
         let dir = std::path::absolute(dir).map_err(BuildError::io(dir, "finding the folder"))?;
         let bundle = Bundle { dir, index };
-        if bundle.index.config_sha256 != super::decided::sha256(study.text.as_bytes()) {
+        if bundle.index.config_sha256 != builds::sha256(study.text.as_bytes()) {
             let name = &bundle.index.study;
-            let what = if *name == study.name { "the text of its config differs".into() } else { format!("it is of {name}") };
+            let what =
+                if *name == study.name { "the text of its config differs".into() } else { format!("it is of {name}") };
             return Err(bundle.foreign(what));
         }
         bundle.check_machine(&Cpu::here())?;
@@ -50,9 +51,9 @@ impl Bundle {
     /// What [`find_peers`] does, with the libraries of the bundle where there is one.
     ///
     /// # Errors
-    /// Those of [`find_peers`], and [`BuildError::Bundle`].
-    pub(crate) fn find_peers(bundle: Option<&Bundle>, study: &mut Study) -> Result<Vec<Library>, BuildError> {
-        let Some(bundle) = bundle else { return find_peers(study) };
+    /// Those of [`find_peers`], and [`BundleError`].
+    pub(crate) fn find_peers(bundle: Option<&Bundle>, study: &mut Study) -> Result<Vec<Library>, BundleError> {
+        let Some(bundle) = bundle else { return Ok(find_peers(study)?) };
         let mut all = Vec::new();
         for peer in &mut study.peers {
             let Some(preload) = peer.env.get_mut(PRELOAD) else { continue };
@@ -69,31 +70,31 @@ impl Bundle {
             study.peers.retain(|peer| peer.name != absent.peer);
             study.absent.push(absent);
         }
-        peers::forget_absent(study);
+        builds::forget_absent(study);
         Ok(all)
     }
 
     /// What [`workspace_with`] does, without cargo and without the sources where there is a bundle.
     ///
     /// # Errors
-    /// Those of [`workspace_with`], and [`BuildError::Bundle`] where the sources are there and are others.
+    /// Those of [`workspace_with`], and [`BundleError`] where the sources are there and are others.
     pub(crate) fn workspace(
         bundle: Option<&Bundle>,
         study: &Study,
         target: Option<&Path>,
         pinned: &Pinned,
-    ) -> Result<Workspace, BuildError> {
+    ) -> Result<Workspace, BundleError> {
         let folder = match (bundle, &study.subject.program) {
-            (None, _) | (_, Program::Command(_)) => return workspace_with(study, target, pinned),
+            (None, _) | (_, Program::Command(_)) => return Ok(workspace_with(study, target, pinned)?),
             (Some(_), Program::Made(made)) => made.sources.clone(),
             (Some(_), Program::Cargo(program)) => match &program.origin {
                 Origin::Manifest(path) => path.parent().unwrap_or(Path::new(".")).to_owned(),
                 Origin::Registry(_) => study.folder().to_owned(),
             },
         };
-        program::check_auxiliary(study)?;
-        let folder = super::absolute(&folder)?;
-        let target = target.map_or_else(|| Ok(target_folder(&folder)), super::absolute)?;
+        builds::check_auxiliary(study)?;
+        let folder = builds::absolute(&folder)?;
+        let target = target.map_or_else(|| Ok(target_folder(&folder)), builds::absolute)?;
         let is_locked = |above: &&Path| above.join("Cargo.lock").is_file();
         let root = match &study.subject.program {
             Program::Cargo(_) => folder.ancestors().find(is_locked).unwrap_or(&folder).to_owned(),
@@ -102,22 +103,22 @@ impl Bundle {
         if let Some(bundle) = bundle {
             bundle.check_sources(study, &root, &target)?;
         }
-        super::hide(&target);
+        builds::hide(&target);
         Ok(Workspace { root, target, manifest: None, package: None, revisions: None })
     }
 
     /// What [`build_all`] does, with the binaries of the bundle where there is one.
     ///
     /// # Errors
-    /// Those of [`build_all`], and [`BuildError::Bundle`].
+    /// Those of [`build_all`], and [`BundleError`].
     pub(crate) fn build_all(
         bundle: Option<&Bundle>,
         study: &Study,
         plans: &[BuildPlan],
         workspace: &Workspace,
         logs: &Path,
-    ) -> Result<Built, BuildError> {
-        let Some(bundle) = bundle else { return build_all(study, plans, workspace, logs) };
+    ) -> Result<Built, BundleError> {
+        let Some(bundle) = bundle else { return Ok(build_all(study, plans, workspace, logs)?) };
         let mut records = plans.iter().map(|plan| bundle.record(study, plan)).collect::<Result<Vec<_>, _>>()?;
         let (mut layouts, mut one_layout) = (bundle.index.layouts, bundle.index.one_layout.clone());
         if study.layouts == 1 {
@@ -132,15 +133,18 @@ impl Bundle {
         machine.facts.extend(self.index.facts.clone());
     }
 
-    fn foreign(&self, what: String) -> BuildError {
-        BundleError::Foreign { dir: self.dir.clone(), what }.into()
+    fn foreign(&self, what: String) -> BundleError {
+        BundleError::Foreign { dir: self.dir.clone(), what }
     }
 
-    fn check_machine(&self, here: &Cpu) -> Result<(), BuildError> {
+    fn check_machine(&self, here: &Cpu) -> Result<(), BundleError> {
         let built = &self.index.cpu;
         let refused = |what: String| Err(BundleError::OtherMachine { dir: self.dir.clone(), what }.into());
         if built.arch != here.arch {
-            return refused(format!("it was built for {}, and this is {}; build it on this kind", built.arch, here.arch));
+            return refused(format!(
+                "it was built for {}, and this is {}; build it on this kind",
+                built.arch, here.arch
+            ));
         }
         let lacks: Vec<&str> = built.features.difference(&here.features).map(String::as_str).collect();
         let some = lacks.iter().take(5).copied().collect::<Vec<_>>().join(", ");
@@ -167,7 +171,7 @@ impl Bundle {
         Ok(())
     }
 
-    fn check_sources(&self, study: &Study, root: &Path, target: &Path) -> Result<(), BuildError> {
+    fn check_sources(&self, study: &Study, root: &Path, target: &Path) -> Result<(), BundleError> {
         let here = index::sources(study, root, target);
         let mut built = self.index.sources.iter();
         match built.find(|(name, value)| here.get(*name).is_some_and(|here| here != *value)) {
@@ -184,7 +188,7 @@ impl Bundle {
     }
 
     /// The record of one build, with absolute paths and checked files.
-    fn record(&self, study: &Study, plan: &BuildPlan) -> Result<BuildRecord, BuildError> {
+    fn record(&self, study: &Study, plan: &BuildPlan) -> Result<BuildRecord, BundleError> {
         let known = self.index.builds.iter().find(|build| build.record.id == plan.id);
         let Some(known) = known.filter(|build| build.record.features == plan.features) else {
             return Err(self.foreign(format!("it has no build `{}`", plan.id)));
@@ -202,13 +206,13 @@ impl Bundle {
     }
 
     /// An installed program, which must be the one of the machine that built.
-    fn installed(&self, study: &Study, plan: &BuildPlan, known: &BuildRecord) -> Result<BuildRecord, BuildError> {
+    fn installed(&self, study: &Study, plan: &BuildPlan, known: &BuildRecord) -> Result<BuildRecord, BundleError> {
         let none = Vec::new();
         let command = match (&plan.command, &study.subject.program) {
             (Some(command), _) | (None, Program::Command(command)) => command,
             _ => &none,
         };
-        let found = program::find(study, plan, command)?;
+        let found = builds::find_installed(study, plan, command)?;
         let hash = |record: &BuildRecord| record.result.as_ref().ok().map(|built| built.sha256.clone());
         if hash(&found) != hash(known) {
             let name = command.first().map_or("", String::as_str);
@@ -221,7 +225,7 @@ impl Bundle {
         Ok(found)
     }
 
-    fn library(&self, library: &Library) -> Result<Library, BuildError> {
+    fn library(&self, library: &Library) -> Result<Library, BundleError> {
         let path = self.checked(&library.path, &library.sha256)?;
         let text = path_to_text(&path);
         if text.contains([' ', ':']) {
@@ -235,7 +239,7 @@ impl Bundle {
     }
 
     /// Makes the path of a binary absolute, once its file is what was built.
-    fn place(&self, built: &mut BuiltBinary) -> Result<(), BuildError> {
+    fn place(&self, built: &mut BuiltBinary) -> Result<(), BundleError> {
         let path = self.checked(&built.path, &built.sha256)?;
         let mode = std::fs::metadata(&path).map_err(BuildError::io(&path, "reading"))?.permissions().mode();
         if mode & 0o111 == 0 {
@@ -247,20 +251,20 @@ impl Bundle {
         Ok(())
     }
 
-    fn checked(&self, path: &str, sha256: &str) -> Result<PathBuf, BuildError> {
+    fn checked(&self, path: &str, sha256: &str) -> Result<PathBuf, BundleError> {
         let path = index::within(&self.dir, path)?;
         let damaged = |why: &str| Err(BundleError::Damaged { path: path.clone(), why: why.to_owned() }.into());
         match sha256_of(&path) {
             Ok(found) if found == sha256 => Ok(path),
             Ok(_) => damaged("is not what was built: its SHA-256 differs from the index"),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => damaged("is missing"),
-            Err(e) => Err(BuildError::io(&path, "reading")(e)),
+            Err(e) => Err(BuildError::io(&path, "reading")(e).into()),
         }
     }
 }
 
 /// Refuses a study that needs its sources when it runs.
-pub(crate) fn supported(study: &Study) -> Result<(), BuildError> {
+pub(crate) fn supported(study: &Study) -> Result<(), BundleError> {
     let refused = |what| Err(BundleError::Unsupported { config: study.path.clone(), what }.into());
     if study.subject.harness.is_some() {
         return refused("the benchmarks of a harness are listed and run in the folder of their package");

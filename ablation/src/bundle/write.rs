@@ -2,8 +2,7 @@
 
 use super::error::BundleError;
 use super::index::{self, Build, Cpu, FORMAT, Index};
-use crate::builds::error::BuildError;
-use crate::builds::{Built, Workspace, decided};
+use crate::builds::{BuildError, Built, Workspace, sha256};
 use crate::config::{Program, Study};
 use crate::design::BuildPlan;
 use crate::support::files;
@@ -22,7 +21,7 @@ pub(crate) fn write(
     workspace: &Workspace,
     built: Built,
     libraries: &[Library],
-) -> Result<Vec<String>, BuildError> {
+) -> Result<Vec<String>, BundleError> {
     let mut said = Vec::new();
     let is_native = index::asks_for_native(&built.records, &workspace.root);
     let mut builds = Vec::new();
@@ -61,7 +60,7 @@ pub(crate) fn write(
     let index = Index {
         format: FORMAT,
         study: study.name.clone(),
-        config_sha256: decided::sha256(study.text.as_bytes()),
+        config_sha256: sha256(study.text.as_bytes()),
         sources: index::sources(study, &workspace.root, &workspace.target),
         facts: facts(study, workspace),
         cpu: Cpu::here(),
@@ -85,9 +84,9 @@ fn facts(study: &Study, workspace: &Workspace) -> std::collections::BTreeMap<Str
 }
 
 /// Copies a file to its place in the bundle, and returns that, relative to the bundle.
-fn keep(dir: &Path, path: &str, sha256: &str) -> Result<String, BuildError> {
+fn keep(dir: &Path, path: &str, hash: &str) -> Result<String, BundleError> {
     let from = path_of_text(path);
-    let relative = Path::new("objects").join(sha256).join(from.file_name().unwrap_or_default());
+    let relative = Path::new("objects").join(hash).join(from.file_name().unwrap_or_default());
     let to = dir.join(&relative);
     if !to.exists() {
         let folder = to.parent().unwrap_or(dir);
@@ -100,8 +99,8 @@ fn keep(dir: &Path, path: &str, sha256: &str) -> Result<String, BuildError> {
 /// Takes a new or empty folder for a bundle, and makes its folder of logs.
 ///
 /// # Errors
-/// [`BuildError::Bundle`] where the folder has files, [`BuildError::Io`].
-pub(crate) fn begin(dir: &Path) -> Result<std::path::PathBuf, BuildError> {
+/// [`BundleError`] where the folder has files, [`BuildError::Io`].
+pub(crate) fn begin(dir: &Path) -> Result<std::path::PathBuf, BundleError> {
     // What a build that failed left behind is no bundle.
     let is_left = |name: std::ffi::OsString| name == ablate_format::LOGS || name == files::HIDDEN;
     let entries = std::fs::read_dir(dir).into_iter().flatten().filter_map(Result::ok);

@@ -1,5 +1,7 @@
 //! Why a bundle cannot be made or used.
 
+use crate::builds::BuildError;
+use crate::support::exit::{ExitStatus, ShellCode};
 use std::path::PathBuf;
 
 /// A folder of binaries that cannot be made or used.
@@ -60,4 +62,16 @@ pub(crate) enum BundleError {
         /// What else it needs.
         what: &'static str,
     },
+    /// What is not in a bundle cannot be found, or the system refused.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+}
+
+impl ExitStatus for BundleError {
+    fn exit(&self) -> ShellCode {
+        match self {
+            BundleError::Build(error) => error.exit(),
+            _ => ShellCode::WrongCall,
+        }
+    }
 }

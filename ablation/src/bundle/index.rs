@@ -1,8 +1,7 @@
 //! `index.json` of a bundle: what was built, from which sources, on which processor.
 
 use super::error::BundleError;
-use crate::builds::error::BuildError;
-use crate::builds::{cargo_files, decided, git, made};
+use crate::builds::{self, BuildError};
 use crate::config::{Absent, Program, Study};
 use crate::support::{files, machine};
 use ablate_format::{BuildRecord, Library};
@@ -80,14 +79,14 @@ impl Index {
     }
 
     /// Writes the file, as the last of a bundle.
-    pub(super) fn write(&self, dir: &Path) -> Result<(), BuildError> {
+    pub(super) fn write(&self, dir: &Path) -> Result<(), BundleError> {
         let path = dir.join(INDEX);
         let text = serde_json::to_vec_pretty(self).map_err(|e| BuildError::io(&path, "encoding")(e.into()))?;
-        files::replace(&path, &text).map_err(BuildError::io(&path, "writing"))
+        Ok(files::replace(&path, &text).map_err(BuildError::io(&path, "writing"))?)
     }
 
     /// Reads the file of a bundle.
-    pub(super) fn read(dir: &Path) -> Result<Index, BuildError> {
+    pub(super) fn read(dir: &Path) -> Result<Index, BundleError> {
         #[derive(Deserialize)]
         struct Versioned {
             format: u32,
@@ -98,11 +97,11 @@ impl Index {
             Err(e) if matches!(e.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => {
                 return Err(BundleError::NoIndex { dir: dir.to_owned() }.into());
             }
-            Err(e) => return Err(BuildError::io(&path, "reading")(e)),
+            Err(e) => return Err(BuildError::io(&path, "reading")(e).into()),
         };
         let damaged = |e: serde_json::Error| {
             let why = format!("is damaged: {e}");
-            BuildError::from(BundleError::Damaged { path: path.clone(), why })
+            BundleError::Damaged { path: path.clone(), why }
         };
         let Versioned { format } = serde_json::from_slice(&text).map_err(damaged)?;
         if format > FORMAT {
@@ -138,7 +137,7 @@ pub(super) fn is_native<'t>(texts: impl IntoIterator<Item = &'t str>) -> bool {
 
 /// Whether the settings of a build, or the configuration of cargo around it, ask for the processor at hand.
 pub(super) fn asks_for_native(records: &[BuildRecord], root: &Path) -> bool {
-    let files = cargo_files::configurations(root);
+    let files = builds::configurations(root);
     let settings = records.iter().flat_map(|record| record.settings.values());
     is_native(settings.chain(&files).map(String::as_str))
 }
@@ -150,17 +149,17 @@ pub(super) fn sources(study: &Study, root: &Path, target: &Path) -> BTreeMap<Str
         Program::Command(_) => return out,
         Program::Made(_) => {
             // Files outside of version control count too, as they do for the build.
-            let files = made::files(root, target).ok().and_then(|files| serde_json::to_vec(&files).ok());
-            out.extend(files.map(|files| ("files".to_owned(), decided::sha256(&files))));
+            let files = builds::files(root, target).ok().and_then(|files| serde_json::to_vec(&files).ok());
+            out.extend(files.map(|files| ("files".to_owned(), builds::sha256(&files))));
             return out;
         }
         Program::Cargo(_) => {}
     }
     let mut fact = |name: &str, value: Option<String>| out.extend(value.map(|value| (name.to_owned(), value)));
-    fact("commit", git::git(root, &["rev-parse", "HEAD"]).ok().map(|commit| commit.trim().to_owned()));
+    fact("commit", builds::git(root, &["rev-parse", "HEAD"]).ok().map(|commit| commit.trim().to_owned()));
     let others = format!(":(top,exclude){}", machine::ARCHIVE);
-    let changes = git::git(root, &["diff", "HEAD", "--binary", "--no-ext-diff", "--", ":/", &others]);
-    fact("uncommitted changes", changes.ok().map(|changes| decided::sha256(changes.as_bytes())));
+    let changes = builds::git(root, &["diff", "HEAD", "--binary", "--no-ext-diff", "--", ":/", &others]);
+    fact("uncommitted changes", changes.ok().map(|changes| builds::sha256(changes.as_bytes())));
     fact("Cargo.lock", machine::sha256_of(&root.join("Cargo.lock")).ok());
     out
 }
@@ -173,7 +172,7 @@ pub(super) fn facts(root: &Path) -> BTreeMap<String, Option<String>> {
 }
 
 /// The path of a file of a bundle; an error for one that would lead out of it.
-pub(super) fn within(dir: &Path, path: &str) -> Result<PathBuf, BuildError> {
+pub(super) fn within(dir: &Path, path: &str) -> Result<PathBuf, BundleError> {
     let relative = ablate_format::path_of_text(path);
     let is_within = relative.components().all(|part| matches!(part, std::path::Component::Normal(_)));
     if path.is_empty() || !is_within {
