@@ -5,8 +5,7 @@ use ablate_format::Manifest;
 use serde_json::Value;
 
 /// Facts of sources and programs that are one study's.
-const FACTS: [&str; 7] =
-    ["package", "commit", "uncommitted-changes", "lock-file-sha256", "server-version", "client-sha256", "stdin-sha256"];
+const FACTS: [&str; 6] = ["package", "commit", "lock-file-sha256", "server-version", "client-sha256", "stdin-sha256"];
 
 /// The first difference of two shards that are not of one study; `None` when they are.
 pub(super) fn first_difference(first: &Manifest, second: &Manifest) -> Option<String> {
