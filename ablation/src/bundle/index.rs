@@ -95,7 +95,7 @@ impl Index {
         let text = match std::fs::read(&path) {
             Ok(text) => text,
             Err(e) if matches!(e.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => {
-                return Err(BundleError::NoIndex { dir: dir.to_owned() }.into());
+                return Err(BundleError::NoIndex { dir: dir.to_owned() });
             }
             Err(e) => return Err(BuildError::io(&path, "reading")(e).into()),
         };
@@ -105,7 +105,7 @@ impl Index {
         };
         let Versioned { format } = serde_json::from_slice(&text).map_err(damaged)?;
         if format > FORMAT {
-            return Err(BundleError::Version { dir: dir.to_owned(), format }.into());
+            return Err(BundleError::Version { dir: dir.to_owned(), format });
         }
         serde_json::from_slice(&text).map_err(damaged)
     }
@@ -177,7 +177,7 @@ pub(super) fn within(dir: &Path, path: &str) -> Result<PathBuf, BundleError> {
     let is_within = relative.components().all(|part| matches!(part, std::path::Component::Normal(_)));
     if path.is_empty() || !is_within {
         let why = format!("names a file outside of the bundle, `{path}`");
-        return Err(BundleError::Damaged { path: dir.join(INDEX), why }.into());
+        return Err(BundleError::Damaged { path: dir.join(INDEX), why });
     }
     Ok(dir.join(relative))
 }

@@ -139,7 +139,7 @@ impl Bundle {
 
     fn check_machine(&self, here: &Cpu) -> Result<(), BundleError> {
         let built = &self.index.cpu;
-        let refused = |what: String| Err(BundleError::OtherMachine { dir: self.dir.clone(), what }.into());
+        let refused = |what: String| Err(BundleError::OtherMachine { dir: self.dir.clone(), what });
         if built.arch != here.arch {
             return refused(format!(
                 "it was built for {}, and this is {}; build it on this kind",
@@ -220,7 +220,7 @@ impl Bundle {
                 "`{name}` or a file among its arguments is another one than where the bundle was built; install the same \
                  version here"
             );
-            return Err(BundleError::OtherMachine { dir: self.dir.clone(), what }.into());
+            return Err(BundleError::OtherMachine { dir: self.dir.clone(), what });
         }
         Ok(found)
     }
@@ -233,7 +233,7 @@ impl Bundle {
                 "the loader would read `{text}` as several libraries, because it contains a blank or a colon; move the \
                  bundle to another folder"
             );
-            return Err(BundleError::OtherMachine { dir: self.dir.clone(), what }.into());
+            return Err(BundleError::OtherMachine { dir: self.dir.clone(), what });
         }
         Ok(Library { path: text, ..library.clone() })
     }
@@ -253,7 +253,7 @@ impl Bundle {
 
     fn checked(&self, path: &str, sha256: &str) -> Result<PathBuf, BundleError> {
         let path = index::within(&self.dir, path)?;
-        let damaged = |why: &str| Err(BundleError::Damaged { path: path.clone(), why: why.to_owned() }.into());
+        let damaged = |why: &str| Err(BundleError::Damaged { path: path.clone(), why: why.to_owned() });
         match sha256_of(&path) {
             Ok(found) if found == sha256 => Ok(path),
             Ok(_) => damaged("is not what was built: its SHA-256 differs from the index"),
@@ -265,7 +265,7 @@ impl Bundle {
 
 /// Refuses a study that needs its sources when it runs.
 pub(crate) fn supported(study: &Study) -> Result<(), BundleError> {
-    let refused = |what| Err(BundleError::Unsupported { config: study.path.clone(), what }.into());
+    let refused = |what| Err(BundleError::Unsupported { config: study.path.clone(), what });
     if study.subject.harness.is_some() {
         return refused("the benchmarks of a harness are listed and run in the folder of their package");
     }

@@ -105,7 +105,7 @@ pub(crate) fn begin(dir: &Path) -> Result<std::path::PathBuf, BundleError> {
     let is_left = |name: std::ffi::OsString| name == ablate_format::LOGS || name == files::HIDDEN;
     let entries = std::fs::read_dir(dir).into_iter().flatten().filter_map(Result::ok);
     if dir.is_file() || entries.map(|entry| entry.file_name()).any(|name| !is_left(name)) {
-        return Err(BundleError::NotEmpty { dir: dir.to_owned() }.into());
+        return Err(BundleError::NotEmpty { dir: dir.to_owned() });
     }
     files::hide_from_git(dir);
     let logs = dir.join(ablate_format::LOGS);

@@ -144,8 +144,8 @@ fn effects(workload: &WorkloadAnalysis, rows: &[Effect], manifest: &Manifest, ea
         };
         let mut cells = vec![label(row), row.arm.map_or("", |arm| arm.as_str()).to_owned()];
         match is_single {
-            true => cells.extend((0..count as u32).map(|machine| on_machine(over, machine, &told))),
-            false => cells.push(range(over, &told)),
+            true => cells.extend((0..count as u32).map(|machine| on_machine(over, machine, told))),
+            false => cells.push(range(over, told)),
         }
         cells.extend([over.told.these_machines, over.told.machines_like_these].map(with_interval));
         if with_ends {
