@@ -138,8 +138,9 @@ pub(super) fn is_native<'t>(texts: impl IntoIterator<Item = &'t str>) -> bool {
 /// Whether the settings of a build, or the configuration of cargo around it, ask for the processor at hand.
 pub(super) fn asks_for_native(records: &[BuildRecord], root: &Path) -> bool {
     let files = builds::configurations(root);
-    let settings = records.iter().flat_map(|record| record.settings.values());
-    is_native(settings.chain(&files).map(String::as_str))
+    // A key of a level is a flag as well: `target-cpu` with the value `native`.
+    let settings = records.iter().flat_map(|record| &record.settings).map(|(name, value)| format!("{name}={value}"));
+    is_native(settings.chain(files).collect::<Vec<_>>().iter().map(String::as_str))
 }
 
 /// What tells the sources of a study from others. Nothing for installed programs, which are compared themselves.
@@ -200,6 +201,17 @@ mod tests {
             assert!(is_native([text]), "{text}");
         }
         assert!(!is_native(["-C target-cpu=x86-64-v3", "native", ""]));
+    }
+
+    #[test]
+    fn a_level_may_ask_for_the_processor_at_hand() {
+        let mut records = crate::store::tests::manifest().builds;
+        let root = tempfile::tempdir().expect("a temporary folder");
+        assert!(!asks_for_native(&records, root.path()));
+        records[1].settings.insert("target-cpu".into(), "x86-64-v3".into());
+        assert!(!asks_for_native(&records, root.path()));
+        records[1].settings.insert("target-cpu".into(), "native".into());
+        assert!(asks_for_native(&records, root.path()));
     }
 
     #[test]

@@ -30,7 +30,8 @@ pub(super) fn head(document: &mut Document, manifest: &Manifest, analysis: &Anal
         manifest.seed
     ));
     if !machine.is_empty() {
-        document.item(format!("machine: {}", machine.join("; ")));
+        let which = if manifest.machines.len() > 1 { "machine 1" } else { "machine" };
+        document.item(format!("{which}: {}", machine.join("; ")));
     }
     let floors = analysis.workloads.iter();
     let floors: Vec<String> =

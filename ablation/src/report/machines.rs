@@ -50,11 +50,13 @@ pub(super) fn machines(document: &mut Document, manifest: &Manifest, analysis: &
     document.text(meaning(manifest.machines.len()));
     for (workload, rows) in workloads.iter().filter(|(_, rows)| !rows.is_empty()) {
         document.text(format!("Effects of {} over machines:", workload.name));
-        let forms = [(true, true), (false, true), (false, false)];
-        let tables = forms.map(|(each, with_ends)| effects(workload, rows, manifest, each, with_ends));
-        if let Some(table) = Table::first_that_fits(columns, tables) {
-            document.table(table);
+        let whole = effects(workload, rows, manifest, columns, (true, true));
+        if whole.width() <= columns {
+            document.table(whole);
+            continue;
         }
+        document.table(effects(workload, rows, manifest, columns, (true, false)));
+        document.table(effects(workload, rows, manifest, columns, (false, true)));
     }
 }
 
@@ -119,24 +121,44 @@ fn meaning(machines: usize) -> String {
     )
 }
 
-/// One workload: a row for each factor or level. With `each` machine in a column of its own where they are few.
-fn effects(workload: &WorkloadAnalysis, rows: &[Effect], manifest: &Manifest, each: bool, with_ends: bool) -> Table {
+/// One workload: a row for each factor or level, with `each` machine, and with what is said `over` them.
+fn effects(
+    workload: &WorkloadAnalysis,
+    rows: &[Effect],
+    manifest: &Manifest,
+    columns: usize,
+    (each, over): (bool, bool),
+) -> Table {
+    let single = of_rows(workload, rows, manifest, (each, over), manifest.machines.len() <= COLUMNS);
+    match single.width() <= columns {
+        true => single,
+        false => of_rows(workload, rows, manifest, (each, over), false),
+    }
+}
+
+fn of_rows(
+    workload: &WorkloadAnalysis,
+    rows: &[Effect],
+    manifest: &Manifest,
+    (each, over): (bool, bool),
+    is_single: bool,
+) -> Table {
     let unit = Unit::of_factors(workload, Unit::LIMIT);
+    let name = unit.of_difference();
     let count = manifest.machines.len();
-    let is_single = each && count <= COLUMNS;
     let mut header = vec!["<factor".to_owned(), "=arm".to_owned()];
     match is_single {
-        true => header.extend((1..=count).map(|machine| format!("machine\n{machine}, {}", unit.of_difference()))),
-        false => header.push(format!("lowest – highest\n{}", unit.of_difference())),
+        _ if !each => {}
+        true => header.extend((1..=count).map(|machine| format!("{name}\non {machine}"))),
+        false => header.push(format!("{name}\nlowest – highest")),
     }
-    header.extend(["these machines\n[95 %]", "machines like\nthese [95 %]"].map(str::to_owned));
-    if with_ends {
-        header.push(format!("τ\n{}", unit.of_difference()));
-        header.extend(["I²", "p"].map(str::to_owned));
+    if over {
+        header.extend(["these machines", "machines like these"].map(|which| format!("{which}\n{name} [95 %]")));
+        header.extend(["τ", "I²", "p"].map(str::to_owned));
     }
     let mut table = Table::new(header);
     for row in rows {
-        let Some(over) = row.machines.as_deref() else { continue };
+        let Some(machines) = row.machines.as_deref() else { continue };
         let told = |value: Estimate| unit.estimate(row.told_as_cost(value));
         let with_interval = |value: Estimate| {
             let value = told(value);
@@ -144,14 +166,16 @@ fn effects(workload: &WorkloadAnalysis, rows: &[Effect], manifest: &Manifest, ea
         };
         let mut cells = vec![label(row), row.arm.map_or("", |arm| arm.as_str()).to_owned()];
         match is_single {
-            true => cells.extend((0..count as u32).map(|machine| on_machine(over, machine, told))),
-            false => cells.push(range(over, told)),
+            _ if !each => {}
+            true => cells.extend((0..count as u32).map(|machine| on_machine(machines, machine, told))),
+            false => cells.push(range(machines, told)),
         }
-        cells.extend([over.told.these_machines, over.told.machines_like_these].map(with_interval));
-        if with_ends {
-            cells.push(number(unit.from(over.told.between)));
-            cells.push(part(over.told.share_between));
-            cells.push(if over.told.p < 0.0001 { "<0.0001".to_owned() } else { format!("{:.4}", over.told.p) });
+        if over {
+            cells.extend([machines.told.these_machines, machines.told.machines_like_these].map(with_interval));
+            cells.push(number(unit.from(machines.told.between)));
+            cells.push(part(machines.told.share_between));
+            let p = machines.told.p;
+            cells.push(if p < 0.0001 { "<0.0001".to_owned() } else { format!("{p:.4}") });
         }
         table.row(cells);
     }
@@ -211,6 +235,7 @@ mod tests {
     #[test]
     fn machines_that_disagree_come_first_and_both_intervals_are_named() {
         insta::assert_snapshot!("machines_two_disagree_120", shown(&[12.0, 41.0], 2, 120));
+        insta::assert_snapshot!("machines_two_disagree_80", shown(&[12.0, 41.0], 2, 80));
         insta::assert_snapshot!("machines_five_80", shown(&[12.0, 14.0, 13.0, 11.0, 12.5], 6, 80));
     }
 

@@ -176,7 +176,7 @@ fn what_does_not_belong_together_is_not_merged() {
     assert!(said.unwrapped().contains("8 blocks of 1 workload"), "{said:#?}");
     let said = bench.ablate(&["merge", "s1", "--out", "merged"]);
     assert_eq!(said.code, 2);
-    said.complains(&["merged is not empty"]);
+    said.complains(&["merged is not empty; give the name of a new folder"]);
 }
 
 #[test]

@@ -32,6 +32,12 @@ pub(crate) enum MergeError {
         /// The folder.
         dir: PathBuf,
     },
+    /// The folder of the result has files.
+    #[error("{dir} is not empty; give the name of a new folder with --out")]
+    NotEmpty {
+        /// The folder.
+        dir: PathBuf,
+    },
     /// Two folders have the same blocks.
     #[error(
         "{first} and {second} overlap: both are shard {number} of {of}, so their blocks have the same numbers; leave one out"
@@ -84,7 +90,10 @@ pub(crate) fn merge(dirs: &[PathBuf], out: &Path) -> Result<(), MergeError> {
     parts.sort_by_key(|part| part.shard.number);
     let (machines, of_part) = machines(&parts);
     let merged = manifest(&parts, machines);
-    let folder = Folder::create(out)?;
+    let folder = Folder::create(out).map_err(|error| match error {
+        StoreError::NotEmpty { dir } => MergeError::NotEmpty { dir },
+        other => other.into(),
+    })?;
     let mut records = folder.records()?;
     for (part, machine) in parts.iter().zip(of_part) {
         let mut written = Ok(());

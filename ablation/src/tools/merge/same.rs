@@ -99,13 +99,20 @@ fn at(path: String, first: &Value, second: &Value) -> Option<(String, String, St
         }
         (Value::Array(one), Value::Array(other)) => {
             let inner = |place: usize| {
-                let (one, other) = (one.get(place).unwrap_or(&Value::Null), other.get(place).unwrap_or(&Value::Null));
-                at(format!("{path}[{place}]"), one, other)
+                let both = [one.get(place), other.get(place)];
+                // Lists are of things with names, mostly.
+                let name = both.iter().flatten().find_map(|value| value.get("id").or(value.get("name"))?.as_str());
+                let name = name.map_or_else(|| place.to_string(), str::to_owned);
+                let [one, other] = both.map(|value| value.unwrap_or(&Value::Null));
+                at(format!("{path}[{name}]"), one, other)
             };
             (0..one.len().max(other.len())).find_map(inner)
         }
         _ => {
-            let short = |value: &Value| value.to_string().chars().take(60).collect::<String>();
+            let short = |value: &Value| match value {
+                Value::Null => "nothing".to_owned(),
+                value => value.to_string().chars().take(60).collect::<String>(),
+            };
             Some((path, short(first), short(second)))
         }
     }
@@ -138,7 +145,7 @@ mod tests {
         check(&|m| m.seed = 8, "the seed is 7 in the first and 8 in the second");
         check(&|m| m.blocks = 4, "the number of blocks is 3");
         check(&|m| m.shard = shard(2, 3), "the number of shards is 2");
-        check(&|m| m.plan.cells[1].args.push("x".into()), "plan.cells[1].args[0] is null in the first");
+        check(&|m| m.plan.cells[1].args.push("x".into()), "].args[1] is nothing in the first and \"x\" in the second");
         check(&|m| m.builds[1].result.as_mut().expect("built").sha256 = "11".into(), "build `bare` is 00 in the first");
         check(&|m| drop(m.builds.remove(1)), "the second has no build `bare`");
         let library = Library { peer: "p".into(), path: "/l".into(), sha256: "0".into() };
