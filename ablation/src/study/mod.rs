@@ -14,7 +14,7 @@ pub(crate) mod watch;
 
 use crate::benchmarks::{self, BenchmarksError};
 use crate::builds::{self, BuildError, Built, Workspace};
-use crate::bundle::{Bundle, BundleError};
+use crate::bundle::{self, Bundle, BundleError};
 use crate::config::{self, ConfigError, Study};
 use crate::design::{self, Design};
 use crate::measure;
@@ -132,6 +132,8 @@ impl ExitStatus for StudyError {
 /// [`StudyError`]; what was recorded before is kept.
 pub(crate) fn run(request: &Request, settings: &Settings) -> Result<Outcome, StudyError> {
     let mut study = config::load(&request.config)?;
+    // Before anything is built.
+    request.builds.iter().try_for_each(|_| bundle::supported(&study))?;
     let is_quick = request.form != Form::Whole && study.make_quick();
     let form = match request.form {
         _ if is_quick => Form::Quick,

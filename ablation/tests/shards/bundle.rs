@@ -168,11 +168,39 @@ fn an_installed_program_is_not_in_the_bundle_and_must_be_the_same() {
     refused(&bench, "bundle", &["`sh` or a file among its arguments is another one"]);
 }
 
+/// A study of a benchmark harness.
+const HARNESS: &str = r#"
+study = "harness"
+seed = 1
+blocks = 2
+counting_repeats = 0
+arms = ["args"]
+design = ["leave-one-out"]
+[subject]
+command = ["sh", "true"]
+harness = "hyperfine"
+[[factor]]
+name = "quiet"
+[factor.levels]
+on = {}
+off = { args = ["-N"] }
+[[workload]]
+name = "true"
+benchmark = "true"
+"#;
+
 #[test]
 fn what_needs_its_sources_is_not_built_apart() {
-    let bench = known(
-        &KNOWN.replace("command = [\"sh\", \"work.sh\"]", "command = [\"sh\", \"work.sh\"]\nharness = \"hyperfine\""),
-    );
-    let said = bench.ablate(&["build", "study.toml", "--out", "bundle"]);
-    assert_eq!(said.code, 2, "{said:#?}");
+    let revisions = study()
+        .replacen("[factor.levels]\non = {}", "[factor.levels]\non = { revision = \"HEAD\" }", 1)
+        .replace("layouts = 2\n", "layouts = 1\n");
+    for (text, expected) in [(HARNESS, "the benchmarks of a harness"), (&revisions, "a level names a revision")] {
+        let bench = Bench::new(text);
+        for call in [&["build", "study.toml", "--out", "bundle"][..], &["run", "study.toml", "--builds", "bundle"]] {
+            let said = bench.ablate(call);
+            assert_eq!(said.code, 2, "{said:#?}");
+            said.complains(&[expected, "run it without --builds"]);
+        }
+        assert!(!bench.path("bundle").exists());
+    }
 }
