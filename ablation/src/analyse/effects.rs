@@ -412,11 +412,14 @@ fn timed(row: &mut Effect, drawn: &Drawn, together: Option<(f64, f64)>) {
     claim(row, estimate, together.unwrap_or((lo, hi)));
 }
 
-/// Writes an effect over machines into its row. Enough machines make it the row's value, which decides the verdict; the
-/// interval that holds together with the other `in_table` rows of the table is Bonferroni's.
+/// Writes an effect over machines into its row, as its value, which decides the verdict; the interval that holds together
+/// with the other `in_table` rows of the table is Bonferroni's.
 fn over_machines(row: &mut Effect, over: &OverMachines, in_table: usize) {
     row.machines = Some(Box::new(over.clone()));
-    let Some(mean) = over.deciding().filter(|_| row.lo.is_some()) else { return };
+    if row.lo.is_none() {
+        return;
+    }
+    let mean = over.deciding();
     let (lo, hi) = mean.interval_at(CONFIDENCE);
     (row.estimate, row.lo, row.hi) = (Some(mean.estimate), Some(lo), Some(hi));
     row.detectable = Some(mean.detectable_at(CONFIDENCE));

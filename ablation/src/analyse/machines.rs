@@ -22,9 +22,9 @@ pub(crate) struct OverMachines {
 }
 
 impl OverMachines {
-    /// The mean over machines of their kind, where there are enough machines that it decides.
-    pub(super) fn deciding(&self) -> Option<&Mean> {
-        (self.told.each.len() >= DECIDING).then_some(&self.across.random)
+    /// The mean that is the value of the row: over machines of their kind where there are enough, else over these.
+    pub(super) fn deciding(&self) -> &Mean {
+        if self.told.each.len() >= DECIDING { &self.across.random } else { &self.across.fixed }
     }
 
     /// The machine that differs most from the mean of the others, with its effect and that mean. `None` where the machines
@@ -121,7 +121,7 @@ mod tests {
         assert!((fixed - 30.0).abs() < 0.5 && (random - 30.0).abs() < 0.5, "{over:?}");
         assert!(within.0 > 28.0 && within.1 < 32.0, "{over:?}");
         assert!(wide.0 < -80.0 && wide.1 > 140.0, "12.7 standard errors of 10: {over:?}");
-        assert_eq!(row.verdict, Verdict::Costs);
+        assert_eq!((row.verdict, row.estimate, row.lo), (Verdict::Costs, Some(fixed), Some(within.0)));
         let (machine, own, others) = over.disagreeing(0.05).expect("they differ");
         assert!(machine == 1 && (own - 40.0).abs() < 0.5 && (others - 20.0).abs() < 0.5, "{over:?}");
         assert!((over.told.between - 14.1).abs() < 0.5 && over.told.share_between > 0.9, "{over:?}");

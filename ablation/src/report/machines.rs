@@ -104,8 +104,8 @@ fn there(manifest: &Manifest) -> Table {
 fn meaning(machines: usize) -> String {
     let decides = match machines < DECIDING {
         true => {
-            "Tables and verdicts of this report are of these machines: two say next to nothing about others, which is why \
-             the second interval is wide"
+            "Everything in this report is of these machines: two say next to nothing about others, which is why the second \
+             interval is wide"
         }
         false => {
             "Rows and verdicts of single factors in this report are of machines like these; Shapley values, gaps, targets \
