@@ -33,6 +33,16 @@ pub(super) fn drawn(plan: &StudyPlan, main: MainResponse, runs: &Runs, table: &T
     out
 }
 
+/// How much of the interval of every value of [`drawn`] is because of code layouts, as
+/// [`Table::half_width_of_layouts`] has it.
+pub(super) fn half_widths_of_layouts(plan: &StudyPlan, main: MainResponse, table: &Table) -> Vec<Option<f64>> {
+    let of = |contrast: &Contrast, response: &Response| {
+        table.half_width_of_layouts(&contrast.plus, &contrast.minus, Column::of(*response, main))
+    };
+    let responses = Response::timed(main);
+    plan.contrasts.iter().flat_map(|contrast| responses.iter().map(move |response| of(contrast, response))).collect()
+}
+
 /// The main response of every contrast over all batches, disturbed or not; nothing where [`drawn`] is over these.
 pub(super) fn over_all_batches(plan: &StudyPlan, runs: &Runs, table: &Table) -> Vec<Option<Estimate>> {
     let of = |contrast: &Contrast| {

@@ -45,21 +45,27 @@ impl OverMachines {
 }
 
 /// Every value of `drawn`, which computes those of the runs of one machine, over the machines of a workload, in the same
-/// order. Empty where there is one machine.
-pub(super) fn over(runs: &Runs, drawn: impl Fn(&Runs) -> Vec<Drawn>) -> Vec<Option<OverMachines>> {
+/// order. `common` has half of the width of the 95 % interval of what machines have in common, beside their blocks. Empty
+/// where there is one machine.
+pub(super) fn over(
+    runs: &Runs,
+    common: impl FnOnce() -> Vec<Option<f64>>,
+    drawn: impl Fn(&Runs) -> Vec<Drawn>,
+) -> Vec<Option<OverMachines>> {
     let machines = runs.machines();
     if machines.len() < 2 {
         return Vec::new();
     }
     let of_machine = |machine: &u32| (*machine, drawn(&runs.of_machine(*machine)));
     let by_machine: Vec<(u32, Vec<Drawn>)> = machines.iter().map(of_machine).collect();
-    let count = by_machine.first().map_or(0, |(_, drawn)| drawn.len());
-    let at = |place: usize| combined(by_machine.iter().map(|(machine, drawn)| (*machine, &drawn[place])));
-    (0..count).map(at).collect()
+    let at = |(place, common): (usize, Option<f64>)| {
+        combined(by_machine.iter().map(|(machine, drawn)| (*machine, &drawn[place])), common)
+    };
+    common().into_iter().enumerate().map(at).collect()
 }
 
 /// One effect over the machines that have it.
-fn combined<'d>(drawn: impl Iterator<Item = (u32, &'d Drawn)>) -> Option<OverMachines> {
+fn combined<'d>(drawn: impl Iterator<Item = (u32, &'d Drawn)>, common: Option<f64>) -> Option<OverMachines> {
     let known = drawn.filter(|(_, drawn)| drawn.point.is_finite() && drawn.blocks > 0);
     let (mut each, mut values) = (Vec::new(), Vec::new());
     for (machine, drawn) in known {
@@ -67,7 +73,7 @@ fn combined<'d>(drawn: impl Iterator<Item = (u32, &'d Drawn)>) -> Option<OverMac
         each.push(EffectOnMachine { machine, value });
         values.push(OnMachine { estimate: drawn.point, error: drawn.standard_error(), blocks: drawn.blocks });
     }
-    let across = across(&values)?;
+    let across = across(&values)?.with_common_error(common.unwrap_or(0.0));
     let blocks = values.iter().map(|value| value.blocks).sum();
     let estimate =
         |mean: &Mean| Estimate { value: mean.estimate, interval: Some(mean.interval_at(CONFIDENCE)), blocks };
@@ -146,5 +152,31 @@ mod tests {
         let speeds = analysis.workloads[0].noise.iter().filter_map(|noise| noise.two_speeds);
         // Those of one machine, if any: the machines differ by 200 ns.
         assert!(speeds.into_iter().all(|speeds| speeds.slow_ns - speeds.fast_ns < 100.0));
+    }
+
+    #[test]
+    fn layouts_that_all_machines_run_do_not_average_out() {
+        // Three machines with 12 blocks each run the same three layouts, which differ by a standard deviation of 6 ns.
+        let mut study = Study::new(&["cache"], &["w"]);
+        (study.manifest.blocks, study.manifest.plan.layouts) = (36, 3);
+        study.cell("no-cache@feature").build = "without".to_owned();
+        let of_layout = [-6.0, 0.0, 6.0];
+        let layout = |block: u32| (block / 3) % 3;
+        let mut records = study.records(36, |_, cell, block| {
+            1_000.0 - if cell == "no-cache@feature" { 20.0 + of_layout[layout(block) as usize] } else { 0.0 }
+        });
+        records
+            .iter_mut()
+            .for_each(|record| (record.machine, record.layout) = (record.block % 3, layout(record.block)));
+        let analysis = analyse(&study.manifest, &records);
+        let mut effects = analysis.workloads[0].main_effects();
+        let row = effects.find(|effect| effect.contrast == "on-absent").expect("a row between builds").clone();
+        let over = &row.machines.as_deref().expect("three machines").told;
+        assert!(over.p > 0.05, "machines with the same layouts agree: {over:?}");
+        // Student's t with two degrees of freedom: 4.3 · 6 / √3 is 15 ns.
+        for (lo, hi) in [over.these_machines, over.machines_like_these].map(|mean| mean.interval.expect("an interval"))
+        {
+            assert!(hi - lo > 15.0, "{over:?}");
+        }
     }
 }

@@ -178,8 +178,10 @@ fn workload(
         other => effects::differences_by_block(&manifest.plan, other, runs),
     };
     let all_batches = effects::over_all_batches(&manifest.plan, runs, &table);
-    let over_machines = machines::over(runs, |own| {
-        let table = Table::new(manifest, plan, own, &cells, contention);
+    // All machines run the same layouts, so what these leave open is common to the machines.
+    let of_layouts = || effects::half_widths_of_layouts(&manifest.plan, plan.response, &table);
+    let over_machines = machines::over(runs, of_layouts, |own| {
+        let table = Table::new(manifest, plan, own, &cells, contention).of_these_layouts();
         effects::drawn(&manifest.plan, plan.response, own, &table)
     });
     let evidence = effects::Evidence {

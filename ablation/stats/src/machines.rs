@@ -73,6 +73,18 @@ impl Mean {
     }
 }
 
+impl AcrossMachines {
+    /// Adds an error that all machines have in common, such as that of the code layouts which all of them run: more machines
+    /// do not make it smaller. `half` is half of the width of its 95 % interval.
+    pub fn with_common_error(self, half: f64) -> AcrossMachines {
+        let wider = |mean: Mean| {
+            let common = half / t_quantile(0.975, mean.degrees);
+            Mean { error: mean.error.hypot(common), ..mean }
+        };
+        AcrossMachines { fixed: wider(self.fixed), random: wider(self.random), ..self }
+    }
+}
+
 /// Combines an effect over machines. `None` with fewer than two machines, or when an estimate is not finite.
 ///
 /// A machine with fewer than [`MIN_BLOCKS`] blocks has the standard error that the blocks of all machines together say.
@@ -227,6 +239,18 @@ mod tests {
         assert!((hi - lo - 2.0 * 12.706 * 1.5).abs() < 0.1, "{lo} {hi}");
         let (lo, hi) = across.fixed.interval_at(0.95);
         assert!(lo > 2.3 && hi < 2.7 && across.p < 1e-6, "{across:?}");
+    }
+
+    #[test]
+    fn a_common_error_is_no_smaller_for_more_machines() {
+        for count in [2, 20] {
+            let machines: Vec<OnMachine> = (0..count).map(|_| on(10.0, 0.01, 20)).collect();
+            let across = across(&machines).expect("several machines").with_common_error(3.0);
+            for mean in [across.fixed, across.random] {
+                let (lo, hi) = mean.interval_at(0.95);
+                assert!(((hi - lo) / 2.0 - 3.0).abs() < 0.05, "{count} machines: {lo} {hi}");
+            }
+        }
     }
 
     #[test]
