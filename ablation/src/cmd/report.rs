@@ -16,6 +16,9 @@ use std::path::{Path, PathBuf};
 pub(super) struct Args {
     /// The folder of results that `cargo ablate run` named.
     dir: PathBuf,
+    /// Write the report as one page of HTML that needs no network, and its figures as SVG files; print where the page is.
+    #[arg(long, conflicts_with = "json")]
+    html: bool,
     #[command(flatten)]
     printed: Printed,
 }
@@ -29,6 +32,9 @@ pub(super) struct Printed {
     /// Let the targets decide the exit code: 0 all are met, 1 one is missed, 3 one is open and none is missed.
     #[arg(long)]
     gate: bool,
+    /// Set by the option of `cargo ablate report`.
+    #[arg(skip)]
+    html: bool,
 }
 
 impl ExitStatus for ReportError {
@@ -41,7 +47,8 @@ pub(super) fn run(args: &Args, settings: &Settings) -> Ended {
     if store::is_in_use(&args.dir) {
         note("a study is still running in this folder; the report covers the runs so far");
     }
-    report(&args.dir, Screen::Tables, args.printed, settings)
+    let printed = Printed { html: args.html, ..args.printed };
+    report(&args.dir, Screen::Tables, printed, settings)
 }
 
 /// Reads the folder, writes its report and prints it.
@@ -57,7 +64,12 @@ pub(super) fn report(dir: &Path, screen: Screen<'_>, printed: Printed, settings:
     }
     prove::prove_together(&manifest.plan, &mut records);
     let written = report::write(dir, &manifest, &records, screen, settings.columns)?;
-    print(if printed.json { &written.json } else { &written.terminal })?;
+    if printed.html {
+        let page = report::write_html(dir, &manifest, &records)?;
+        print(&format!("{}\n", page.display()))?;
+    } else {
+        print(if printed.json { &written.json } else { &written.terminal })?;
+    }
     let bad = records.iter().filter(|r| r.status != Status::Ok).count();
     if bad > 0 {
         note(&format!("failed or invalid: {bad} of {}", counted(analyse::of_programs(&records), "run")));

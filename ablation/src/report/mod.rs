@@ -10,9 +10,11 @@ mod crossed;
 mod curves;
 pub(crate) mod document;
 mod effects_json;
+mod figure;
 mod gap;
 pub(crate) mod head;
 mod headline;
+mod html;
 mod hypotheses;
 mod memory;
 pub(crate) mod number;
@@ -21,7 +23,7 @@ mod peers;
 mod targets;
 mod workload;
 
-use crate::analyse::{Analysis, TargetVerdict, analyse_proven};
+use crate::analyse::{Analysis, TargetVerdict, WorkloadAnalysis, analyse_proven};
 use crate::gap::study::Explained;
 use crate::prove::JudgedRun;
 use crate::support::files;
@@ -200,6 +202,83 @@ fn in_full(
     }
     closing::failures(&mut document, dir, manifest, records, analysis);
     document
+}
+
+/// Writes the report as a page, `report.html`, and its figures into `figures/`; returns where the page is.
+///
+/// # Errors
+/// When a file cannot be written.
+pub(crate) fn write_html(dir: &Path, manifest: &Manifest, records: &[JudgedRun]) -> Result<PathBuf, ReportError> {
+    let page = page(dir, manifest, records);
+    let folder = dir.join(FIGURES);
+    std::fs::create_dir_all(&folder).map_err(|source| ReportError::Write { path: folder.clone(), source })?;
+    for (name, svg) in &page.figures {
+        replace(&folder, name, svg)?;
+    }
+    replace(dir, "report.html", &page.html)?;
+    Ok(dir.join("report.html"))
+}
+
+fn page(dir: &Path, manifest: &Manifest, records: &[JudgedRun]) -> html::Page {
+    let analysis = analyse_proven(manifest, records);
+    let explained = crate::gap::study::explain(manifest, records, &analysis);
+    let study = html::Study { dir, manifest, records, analysis: &analysis, explained: &explained };
+    html::page(study, &sections(study))
+}
+
+/// The folder of figures in a folder of results.
+const FIGURES: &str = "figures";
+
+/// The tables of a page, by its sections.
+fn sections(study: html::Study<'_>) -> html::Sections {
+    let html::Study { dir, manifest, records, analysis, explained } = study;
+    let has_factors = has_factors(manifest);
+    let made = |fill: &dyn Fn(&mut Document)| {
+        let mut document = Document::default();
+        fill(&mut document);
+        document
+    };
+    let workload = |workload: &WorkloadAnalysis| {
+        made(&|document| {
+            workload::cells(document, workload);
+            if has_factors {
+                workload::attribution(document, workload);
+            }
+            memory::memory(document, workload, usize::MAX);
+            workload::noise(document, workload);
+        })
+    };
+    html::Sections {
+        answer: made(&|document| headline::head(document, manifest, analysis, usize::MAX)),
+        claims: made(&|document| {
+            targets::targets(document, analysis, true);
+            peers::peers(document, manifest, analysis, usize::MAX);
+            paths::paths(document, analysis, usize::MAX);
+            crossed::headline(document, analysis, usize::MAX);
+            hypotheses::hypotheses(document, &explained.hypotheses);
+            if has_rows(manifest) {
+                head::overview(document, analysis);
+            }
+        }),
+        study: made(&|document| {
+            head::head(document, manifest, analysis, &[]);
+            memory::legend(document, analysis);
+        }),
+        workloads: analysis.workloads.iter().map(workload).collect(),
+        gaps: made(&|document| {
+            gap::in_full(document, explained);
+            curves::in_full(document, &explained.curves);
+            if has_factors {
+                closing::explained_gap(document, analysis, &explained.breakdowns);
+            }
+        }),
+        closing: made(&|document| {
+            if has_factors {
+                closing::switches(document, analysis, true);
+            }
+            closing::failures(document, dir, manifest, records, analysis);
+        }),
+    }
 }
 
 fn replace(dir: &Path, name: &str, text: &str) -> Result<(), ReportError> {

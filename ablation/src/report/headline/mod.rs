@@ -17,8 +17,10 @@ use crate::support::count::counted_verb;
 use crate::support::text::shortened;
 use ablate_format::{CellKind, MainResponse, Manifest};
 use ablate_stats::MIN_BLOCKS;
-use standing::{BELOW, Rank, Standing, baseline, standings};
+use standing::{BELOW, Rank, baseline};
 use std::path::Path;
+
+pub(crate) use standing::{Standing, standings};
 
 /// Lines that the head has on a terminal.
 const LINES: usize = 25;
