@@ -8,7 +8,7 @@ use crate::support::exit::{ExitStatus, ShellCode};
 use crate::support::progress::note;
 use crate::support::settings::Settings;
 use crate::{analyse, prove, store};
-use ablate_format::{Manifest, Status};
+use ablate_format::{Manifest, PAGE, Status};
 use std::path::{Path, PathBuf};
 
 /// Arguments of `cargo ablate report`.
@@ -72,7 +72,7 @@ pub(super) fn report(dir: &Path, screen: Screen<'_>, printed: Printed, settings:
     match printed {
         Printed { html: true, .. } => {
             report::write_figures(dir, &written)?;
-            print(&dir.join(report::PAGE).display().to_string())?;
+            print(&dir.join(PAGE).display().to_string())?;
         }
         Printed { json: true, .. } => print(&written.json)?,
         Printed { .. } => print(&written.terminal)?,

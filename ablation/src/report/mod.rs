@@ -26,16 +26,12 @@ mod workload;
 use crate::analyse::{TargetVerdict, WorkloadAnalysis, analyse_proven};
 use crate::prove::JudgedRun;
 use crate::support::files;
-use ablate_format::{Manifest, REPORT};
+use ablate_format::{EFFECTS, FIGURES, Manifest, PAGE, REPORT};
 use content::{Study, has_factors, has_rows};
 use document::Document;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The page, beside [`REPORT`].
-pub(crate) const PAGE: &str = "report.html";
-/// The folder of figures beside both.
-const FIGURES: &str = "figures";
 /// Up to so many workloads have their tables in the short report.
 const FEW_WORKLOADS: usize = 3;
 
@@ -87,7 +83,7 @@ pub(crate) fn write(
     columns: usize,
 ) -> Result<Written, ReportError> {
     let written = texts(dir, manifest, records, screen, columns)?;
-    replace(dir, "effects.json", &written.json)?;
+    replace(dir, EFFECTS, &written.json)?;
     replace(dir, REPORT, &written.markdown)?;
     replace(dir, PAGE, &written.page.html)?;
     Ok(written)

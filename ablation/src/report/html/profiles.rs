@@ -1,13 +1,11 @@
 //! Flame graphs of the cells that `cargo ablate profile` was asked about, side by side.
 
 use super::tables;
+use ablate_format::PROFILE;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use maud::{Markup, html};
 use std::path::{Path, PathBuf};
-
-/// Folders of profiles in a folder of results begin with it.
-pub(super) const PROFILE: &str = "profile";
 
 /// The graphs of one profile.
 pub(super) struct Profile {
