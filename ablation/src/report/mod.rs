@@ -27,6 +27,7 @@ use crate::analyse::{TargetVerdict, WorkloadAnalysis, analyse_proven};
 use crate::prove::JudgedRun;
 use crate::support::files;
 use ablate_format::{EFFECTS, FIGURES, Manifest, PAGE, REPORT};
+use closing::Rows;
 use content::{Study, has_factors, has_rows};
 use document::Document;
 use std::io;
@@ -179,11 +180,11 @@ fn in_short(study: Study<'_>, columns: usize) -> Document {
         }
     }
     if has_factors {
-        closing::switches(&mut document, analysis, false);
+        closing::switches(&mut document, analysis, if has_few { Rows::Exercised } else { Rows::Claimed });
         compact::explained_gap(&mut document, analysis, &explained.breakdowns, columns);
     }
     closing::failures(&mut document, study);
-    hypotheses::hypotheses(&mut document, &explained.hypotheses);
+    hypotheses::hypotheses(&mut document, &explained.hypotheses, columns);
     compact::rest(&mut document, dir);
     document
 }
@@ -237,7 +238,7 @@ fn sections(study: Study<'_>) -> html::Sections {
             peers::peers(document, manifest, analysis, usize::MAX);
             paths::paths(document, analysis, usize::MAX);
             crossed::headline(document, analysis, usize::MAX);
-            hypotheses::hypotheses(document, &explained.hypotheses);
+            hypotheses::hypotheses(document, &explained.hypotheses, usize::MAX);
             if has_rows(manifest) {
                 head::overview(document, analysis);
             }
@@ -257,7 +258,7 @@ fn sections(study: Study<'_>) -> html::Sections {
         proof: html::proof(study),
         closing: made(&|document| {
             if has_factors {
-                closing::switches(document, analysis, true);
+                closing::switches(document, analysis, Rows::All);
             }
             closing::failures(document, study);
         }),

@@ -105,7 +105,7 @@ fn fill(document: &mut Document, columns: usize, reserved: usize, part: impl Fn(
         head
     };
     if columns == usize::MAX {
-        return document.append(filled(Limits { rows: usize::MAX, sentences: usize::MAX, detail: Detail::Full }));
+        return document.append(filled(Limits { rows: usize::MAX, ..LIMITS }));
     }
     let rows = |least: usize, limits: Limits| (least..=LIMITS.rows).rev().map(move |rows| Limits { rows, ..limits });
     let shorter = [Detail::Short, Detail::Least].into_iter().flat_map(|detail| {
