@@ -7,6 +7,7 @@ use super::distribution::{normal_quantile, t_quantile};
 use super::machines::{AcrossMachines, OnMachine, across};
 use super::order::percentile_of;
 use super::random::{Pcg64, normal, seeded, uniform};
+use super::table::table;
 
 /// The mean effect over all machines there are.
 const EFFECT: f64 = 5.0;
@@ -166,6 +167,54 @@ fn coverage_of_intervals_over_machines() {
                 );
                 let random = reached.of[1].percent(studies);
                 assert!(random >= 92.0, "{machines} machines, {between}: {random}");
+            }
+        }
+    }
+}
+
+/// An effect on one machine as a study has it: two cells in blocks that drift, from their table and its draws.
+fn from_table(effect: f64, blocks: usize, random: &mut Pcg64) -> OnMachine {
+    let drift: Vec<f64> = (0..blocks).map(|_| 20.0 * normal(random)).collect();
+    let noise = (blocks as f64 / 2.0).sqrt();
+    let mut cell = |level: f64| -> Vec<(usize, f64)> {
+        (0..blocks).map(|block| (block, 100.0 + level + drift[block] + noise * normal(random))).collect()
+    };
+    let cells = [cell(0.0), cell(effect)];
+    let drawn = table(&cells, blocks, 200, 7);
+    let difference = drawn[1].combine(&drawn[0], |with, without| with - without);
+    OnMachine { estimate: difference.point, error: difference.standard_error(), blocks }
+}
+
+/// Percent of studies whose interval for machines like these holds the truth, with the tables and draws of a study.
+fn covered_from_tables(machines: usize, between: f64, blocks: usize, studies: usize) -> f64 {
+    let mut random = seeded(machines as u64 * 100 + blocks as u64);
+    let covered = (0..studies).filter(|_| {
+        let of = (0..machines).map(|_| {
+            let effect = EFFECT + between * normal(&mut random);
+            from_table(effect, blocks, &mut random)
+        });
+        let (lo, hi) = across(&of.collect::<Vec<_>>()).expect("several machines").random.interval_at(0.95);
+        lo <= EFFECT && EFFECT <= hi
+    });
+    100.0 * covered.count() as f64 / studies as f64
+}
+
+#[test]
+fn intervals_from_tables_cover() {
+    let covered = covered_from_tables(5, 1.0, 8, 150);
+    // Three standard errors of 150 studies.
+    assert!(covered >= 89.7, "{covered}");
+}
+
+#[test]
+#[ignore = "takes a minute; `just coverage` runs it"]
+fn coverage_of_intervals_from_tables() {
+    for machines in MACHINES {
+        for between in [0.0, 1.0, 3.0] {
+            for blocks in [6, 12] {
+                let covered = covered_from_tables(machines, between, blocks, 1_000);
+                println!("{machines:>2} machines of {blocks:>2} blocks, τ {between}: {covered:.1} %");
+                assert!(covered >= 91.5, "{machines} machines of {blocks} blocks, {between}: {covered}");
             }
         }
     }
