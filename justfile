@@ -139,6 +139,12 @@ harness *NAMES:
 c-program *ARGS:
     {{runner}} run configs/examples/c-program/study.toml --out target/ablate/c-program-{{stamp}} {{ARGS}}
 
+# A study in two shards under a private Slurm of one node, beside the same study unsharded: half a minute; `just slurm CONFIG`.
+[group('measure')]
+slurm *CONFIG:
+    cargo build --quiet --package ablation
+    ablation/cluster/try-slurm.sh target/debug/cargo-ablate {{CONFIG}}
+
 # `cargo ablate` beside hyperfine and criterion on the same planted differences: ten minutes, two with `--quick`.
 [group('measure')]
 bench-runner *ARGS: hyperfine
