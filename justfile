@@ -92,6 +92,11 @@ asan *ARGS:
 coverage:
     cargo test --release --package ablate-stats --lib coverage -- --include-ignored --nocapture
 
+# 1,000 machines of three kinds and 10,000 cells, simulated: a minute.
+[group('check')]
+fleet:
+    cargo run --quiet --release --package ablate-stats --example fleet
+
 # Format, lints, and every feature subset that is promised to compile.
 [group('check')]
 check:
