@@ -92,6 +92,11 @@ asan *ARGS:
 coverage:
     cargo test --release --package ablate-stats --lib coverage -- --include-ignored --nocapture
 
+# 1,000 machines of three kinds and 10,000 cells, simulated: a minute.
+[group('check')]
+fleet:
+    cargo run --quiet --release --package ablate-stats --example fleet
+
 # Format, lints, and every feature subset that is promised to compile.
 [group('check')]
 check:
@@ -101,6 +106,16 @@ check:
 [group('measure')]
 report DIR:
     {{runner}} report {{DIR}}
+
+# HTML reports in Chromium: three widths, light and dark, sorting, and axe; `just browser DIR` takes a study of your own.
+[group('check')]
+browser *DIRS:
+    bash ablation/tests/browser/run.sh "{{runner}}" {{DIRS}}
+
+# The pictures of a report in the README, from a finished study.
+[group('documents')]
+screenshots DIR:
+    bash ablation/tests/browser/run.sh "{{runner}}" --pictures docs/images {{DIR}}
 
 # How long reading, analysing and reporting 1,000,000 records takes, and how much memory: at most 20 s and 1 GiB.
 [group('measure')]
@@ -133,6 +148,12 @@ c-program *ARGS:
 [group('measure')]
 screen-demo:
     python3 configs/examples/forty-factors/demo.py "{{runner}}" target/ablate/screen-demo-{{stamp}}
+
+# A study in two shards under a private Slurm of one node, beside the same study unsharded: half a minute; `just slurm CONFIG`.
+[group('measure')]
+slurm *CONFIG:
+    cargo build --quiet --package ablation
+    ablation/cluster/try-slurm.sh target/debug/cargo-ablate {{CONFIG}}
 
 # `cargo ablate` beside hyperfine and criterion on the same planted differences: ten minutes, two with `--quick`.
 [group('measure')]

@@ -15,5 +15,14 @@ pub const REPORT: &str = "report.md";
 /// What a screening was asked for and what it says, one [`crate::Screening`] in JSON.
 pub const SCREENING: &str = "screening.json";
 
+/// The report for people, a page of HTML that needs no other file.
+pub const PAGE: &str = "report.html";
+
+/// The folder of the page's figures, each an SVG file.
+pub const FIGURES: &str = "figures";
+
+/// What the names of folders with flame graphs begin with.
+pub const PROFILE: &str = "profile";
+
 /// The folder of build logs.
 pub const LOGS: &str = "logs";

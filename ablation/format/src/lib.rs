@@ -32,13 +32,16 @@ mod read;
 mod record;
 mod response;
 mod screening;
+mod shard;
 mod target;
 mod version;
 
 pub use effects::EffectsFile;
-pub use folder::{EFFECTS, LOGS, MANIFEST, RECORDS, REPORT, SCREENING};
+pub use folder::{EFFECTS, FIGURES, LOGS, MANIFEST, PAGE, PROFILE, RECORDS, REPORT, SCREENING};
 pub use line::{LineError, read_line};
-pub use manifest::{BuildFailure, BuildRecord, BuiltBinary, InstrumentStatus, Library, Machine, Manifest};
+pub use manifest::{
+    BuildFailure, BuildRecord, BuiltBinary, InstrumentStatus, Library, Machine, Manifest, StudyMachine,
+};
 pub use measured::Measured;
 pub use os_text::{bytes_of_text, os_to_text, path_of_text, path_to_text};
 pub use path::{BASELINE, Goal, Path};
@@ -56,5 +59,6 @@ pub use screening::{
     Asked, CleanEffect, CleanResult, OneAtATime, ScreenResult, ScreenedFactor, ScreenedInteractions, Screening,
     SuspectedPair,
 };
+pub use shard::Shard;
 pub use target::{Against, Bar, Target, TargetKind, TargetResponse};
 pub use version::{FORMAT, OLDEST_FORMAT};

@@ -2,6 +2,7 @@
 
 mod archive;
 mod bisect;
+mod build;
 mod completions;
 mod default;
 mod diff;
@@ -9,6 +10,7 @@ mod doctor;
 mod hidden;
 mod init;
 mod man;
+mod merge;
 mod numbers;
 mod output;
 mod plan;
@@ -71,8 +73,14 @@ Run a study:
   cargo ablate run STUDY.toml --until-halfwidth 1% --budget 10m
                                                   stop once every factor is known to ± 1 %, or after ten minutes
   cargo ablate screen STUDY.toml                  find which of many factors matter, and how these interact
+Use several machines:
+  cargo ablate build STUDY.toml --out bundle      build once
+  cargo ablate run STUDY.toml --builds bundle --shard 1/3 --out s1
+                                                  run a third of the blocks, here or on another machine
+  cargo ablate merge s1 s2 s3 --out all           join the thirds
 Read and store results:
   cargo ablate report f1                          print the tables again
+  cargo ablate report f1 --html                   say where its page is, and write its figures as SVG files
   cargo ablate archive f1                         copy the results into results/ of the repository
 Look closer:
   cargo ablate syscalls STUDY.toml                count the system calls of the baseline and each peer
@@ -142,7 +150,8 @@ Examples:
   cargo ablate run ablate.toml                       the whole study
   cargo ablate run ablate.toml --blocks 6            a first look, with wide intervals
   cargo ablate run ablate.toml --budget 5m           as many blocks as fit into five minutes
-  cargo ablate run ablate.toml --out f1 --resume     continue an interrupted run in the folder f1")]
+  cargo ablate run ablate.toml --out f1 --resume     continue an interrupted run in the folder f1
+  cargo ablate run ablate.toml --shard 2/3 --out s2  the second third of its blocks, for `cargo ablate merge`")]
     Run(run::Args),
     /// Find which of many factors matter, and how these interact.
     ///
@@ -157,16 +166,38 @@ Examples:
   cargo ablate screen ablate.toml --out s1 --resume  continue an interrupted one
   cargo ablate report s1                             print its tables again; s1/screen and s1/clean are its stages")]
     Screen(screen::Args),
+    /// Build everything that a study runs into a folder that can be copied to other machines.
+    ///
+    /// Use it where several machines run parts of one study: all of them then run the same files. `run --builds` takes the
+    /// folder instead of building, checks the hash of every file, and refuses a folder of another config, other sources
+    /// or another kind of processor.
+    #[command(after_help = "\
+Examples:
+  cargo ablate build study.toml --out bundle         build once
+  cargo ablate run study.toml --builds bundle --shard 1/3 --out shard-1
+                                                     run a third of the study with it, on any machine")]
+    Build(build::Args),
+    /// Join the parts of a study that several machines ran into one folder.
+    ///
+    /// Use it after `run --shard`. Every part must be of the same config, plan, seed, sources and binaries; parts that are
+    /// missing are named, and the rest is joined. The new folder is one of a study: `report`, `archive` and the rest take
+    /// it.
+    #[command(after_help = "Example:\n  cargo ablate merge shard-1 shard-2 shard-3 --out merged")]
+    Merge(merge::Args),
     /// Show what a study would build and run, and about how long it takes.
     ///
     /// Use it after every change of a study. It checks the whole file and starts no measured process.
     #[command(after_help = "Example:\n  cargo ablate plan ablate.toml")]
     Plan(plan::Args),
-    /// Print the tables of a study again and rewrite its report.md and effects.json.
+    /// Print the tables of a study again and rewrite its report.html, report.md and effects.json.
     ///
     /// Use it to read results later, also while the study still runs or after it was interrupted. The folder is the one
     /// that `cargo ablate run` named.
-    #[command(after_help = "Example:\n  cargo ablate report target/ablate/sort-20251123-101500")]
+    #[command(after_help = "\
+Examples:
+  cargo ablate report target/ablate/sort-20251123-101500
+  cargo ablate report f1 --html                      where its page is: one file to pass on
+  cargo ablate report f1 --workload small-warm       every table of one workload")]
     Report(report::Args),
     /// Copy a finished study into the repository, without the paths of this machine.
     ///
@@ -259,6 +290,8 @@ fn subcommand(command: Command, settings: &Settings) -> Ended {
         Command::Bisect(args) => bisect::run(*args, settings),
         Command::Run(args) => run::run(args, settings),
         Command::Screen(args) => screen::run(args, settings),
+        Command::Build(args) => build::run(&args, settings),
+        Command::Merge(args) => merge::run(&args, settings),
         Command::Plan(args) => plan::run(&args, settings),
         Command::Report(args) => report::run(&args, settings),
         Command::Archive(args) => archive::run(&args),

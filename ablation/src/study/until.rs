@@ -27,7 +27,7 @@ pub(crate) struct Until {
 /// # Errors
 /// [`RunError`]; the records so far are kept.
 pub(super) fn all(context: &Context<'_>, blocks: u32, session: &mut Session<'_>) -> Result<End, RunError> {
-    for block in 0..blocks {
+    for block in context.blocks(blocks) {
         if run::block(context, block, session)? == End::Interrupted {
             return Ok(End::Interrupted);
         }

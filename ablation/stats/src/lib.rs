@@ -28,6 +28,8 @@ mod coverage;
 #[cfg(test)]
 mod coverage_layouts;
 #[cfg(test)]
+mod coverage_machines;
+#[cfg(test)]
 mod coverage_screening;
 pub mod distribution;
 pub mod factorial;
@@ -35,6 +37,7 @@ pub mod foldover;
 pub mod gamma;
 pub mod layout;
 pub mod line;
+pub mod machines;
 pub mod many;
 pub mod moderated;
 pub mod modes;
