@@ -17,11 +17,13 @@ pub(crate) struct Mark {
     pub(crate) value: f64,
     /// The ends of its interval; the value itself where there is none.
     pub(crate) ends: (f64, f64),
+    /// The ends of a wider one, where there is another.
+    pub(crate) outer: Option<(f64, f64)>,
 }
 
 impl Mark {
     pub(crate) fn new(value: f64, interval: Option<(f64, f64)>) -> Mark {
-        Mark { value, ends: interval.unwrap_or((value, value)) }
+        Mark { value, ends: interval.unwrap_or((value, value)), outer: None }
     }
 }
 
