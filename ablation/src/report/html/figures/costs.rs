@@ -1,6 +1,6 @@
 //! What factors cost: forest plots, time against memory, and interactions.
 
-use super::{Figure, id, mark, timed};
+use super::figure::{Figure, id, mark, timed};
 use crate::analyse::{Effect, Response, Verdict, WorkloadAnalysis};
 use crate::report::content::Study;
 use crate::report::figure::forest::{self, Axis, Row};

@@ -1,7 +1,7 @@
 //! The subject beside its peers: gaps in their parts, and ratios.
 
 use super::costs::words;
-use super::{Figure, id, of_all_passes, timed};
+use super::figure::{Figure, id, of_all_passes, timed};
 use crate::analyse::WorkloadAnalysis;
 use crate::gap::breakdown::RowKind;
 use crate::gap::study::GapBreakdown;

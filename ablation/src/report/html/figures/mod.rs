@@ -1,42 +1,15 @@
 //! Which figures a study has, and what they are drawn from.
 
 mod costs;
+mod figure;
 mod gaps;
 mod runs;
 mod thin;
 
 use crate::analyse::WorkloadAnalysis;
-use crate::prove::JudgedRun;
 use crate::report::content::Study;
-use crate::report::figure::Mark;
-use crate::report::number::counted;
-use ablate_format::Pass;
-use ablate_format::effects::Estimate;
+pub(super) use figure::Figure;
 use std::collections::BTreeSet;
-
-/// One figure.
-pub(super) struct Figure {
-    /// Its name in links and of its file.
-    pub(super) id: String,
-    /// What it shows.
-    pub(super) title: String,
-    /// The same in words, for those who do not see it.
-    pub(super) words: String,
-    /// How it is read.
-    pub(super) legend: String,
-    pub(super) svg: String,
-    /// The records that it is made from.
-    pub(super) origin: Origin,
-}
-
-/// Where the values of a figure come from.
-#[derive(Clone)]
-pub(super) struct Origin {
-    /// How many records, and which, for people.
-    pub(super) count: String,
-    /// What selects them: a filter of jq.
-    pub(super) filter: String,
-}
 
 /// The figures of a study.
 pub(super) struct Figures {
@@ -79,47 +52,4 @@ fn of_workload(study: Study<'_>, workload: &WorkloadAnalysis) -> Vec<Figure> {
         .chain(runs::spread(study, workload))
         .chain(runs::over_blocks(study, workload))
         .collect()
-}
-
-/// The timed runs of one workload, or of all.
-fn timed(study: Study<'_>, workload: Option<&str>) -> Origin {
-    let is_meant =
-        |record: &&JudgedRun| record.pass == Pass::Timing && workload.is_none_or(|name| &*record.workload == name);
-    let runs = counted(study.records.iter().filter(is_meant).count(), "timed run");
-    match workload {
-        None => Origin { count: format!("{runs} of all workloads"), filter: "select(.pass == \"timing\")".to_owned() },
-        Some(name) => Origin {
-            count: format!("{runs} of {name}"),
-            filter: format!("select(.pass == \"timing\" and .workload == {})", json(name)),
-        },
-    }
-}
-
-/// Every run of one workload: those that were timed, and those whose events were counted.
-fn of_all_passes(study: Study<'_>, workload: &str) -> Origin {
-    let is_meant = |record: &&JudgedRun| &*record.workload == workload || record.pass == Pass::UnitCosts;
-    let runs = study.records.iter().filter(is_meant).count();
-    Origin {
-        count: format!("{}: the timed and the counted ones of {workload}, and the unit costs", counted(runs, "run")),
-        filter: format!("select(.workload == {} or .pass == \"unit-costs\")", json(workload)),
-    }
-}
-
-/// A text as JSON has it.
-fn json(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
-}
-
-/// Longest part of the name of a figure.
-const PART_MAX: usize = 60;
-
-/// A name that a link and a file may have. No name of a workload or a peer has a dot, so that two figures have two names.
-fn id(parts: &[&str]) -> String {
-    let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
-    let part = |part: &&str| part.chars().take(PART_MAX).map(plain).collect::<String>();
-    parts.iter().map(part).collect::<Vec<_>>().join(".")
-}
-
-fn mark(estimate: Estimate) -> Mark {
-    Mark::new(estimate.value, estimate.interval)
 }

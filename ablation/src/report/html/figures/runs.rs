@@ -1,6 +1,7 @@
 //! Every run: how the values of a cell lie, and how they go over time.
 
-use super::{Figure, id, mark, thin, timed};
+use super::figure::{Figure, id, mark, timed};
+use super::thin;
 use crate::analyse::{CellSummary, WorkloadAnalysis};
 use crate::report::content::Study;
 use crate::report::figure::strips::{self, Strip};
