@@ -167,7 +167,16 @@ const STATS: &[Layer] = &[
         "a statistic with its draws; two speeds; blocks needed; the draws of blocks",
     ),
     apart(
-        &["factorial.rs", "layout.rs", "line.rs", "many.rs", "series.rs", "table.rs"],
+        &[
+            "change_points.rs",
+            "factorial.rs",
+            "layout.rs",
+            "line.rs",
+            "many.rs",
+            "series.rs",
+            "sessions.rs",
+            "table.rs",
+        ],
         "what draws are made from, and what is computed draw by draw: one method a file",
     ),
     layer(&["lib.rs"], "the public surface"),
@@ -206,6 +215,7 @@ const RUNNER: &[Layer] = &[
         &[
             "support/call.rs",
             "support/count.rs",
+            "support/dates.rs",
             "support/exit.rs",
             "support/files.rs",
             "support/machine.rs",
@@ -316,12 +326,17 @@ const RUNNER: &[Layer] = &[
     layer(&["run/"], "run: cells to processes to records"),
     layer(&["benchmarks/"], "the benchmarks of a harness: lists of programs to workloads"),
     layer(&["study/"], "a study from its config to its last record, and when to stop"),
-    layer(&["tools/cells.rs"], "a few cells by themselves, for tools"),
+    apart(
+        &["tools/cells.rs", "tools/results/"],
+        "for tools: a few cells by themselves; the results of a folder as rows",
+    ),
     apart(
         &[
             "tools/archive/",
+            "tools/compare/",
             "tools/diff/",
             "tools/doctor/",
+            "tools/history/",
             "tools/init/",
             "tools/plan.rs",
             "tools/profile/",
@@ -335,9 +350,12 @@ const RUNNER: &[Layer] = &[
     apart(
         &[
             "cmd/archive.rs",
+            "cmd/compare.rs",
             "cmd/completions.rs",
             "cmd/doctor.rs",
+            "cmd/export.rs",
             "cmd/hidden.rs",
+            "cmd/history.rs",
             "cmd/init.rs",
             "cmd/man.rs",
             "cmd/plan.rs",

@@ -22,6 +22,7 @@
 #![warn(missing_docs)]
 
 pub mod bootstrap;
+pub mod change_points;
 #[cfg(test)]
 mod coverage;
 #[cfg(test)]
@@ -37,6 +38,7 @@ pub mod projection;
 pub mod random;
 mod resamples;
 pub mod series;
+pub mod sessions;
 pub mod table;
 
 pub use order::{MAX_BLOCKS, MIN_BLOCKS};

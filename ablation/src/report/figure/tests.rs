@@ -4,6 +4,7 @@ use super::forest::{self, Row};
 use super::grid::{self, Square};
 use super::plane::{self, Place};
 use super::strips::{self, Strip};
+use super::timeline;
 use super::waterfall::{self, Step};
 use super::{Mark, Tone, ink, range};
 
@@ -86,6 +87,18 @@ fn points_of_blocks_and_of_costs_are_all_there() {
     let plane = plane::draw(&[place(1.0, 2.0), place(-3.0, 0.0)], "ns/op", "MiB");
     assert_whole(&plane);
     assert_eq!(plane.matches("<circle").count(), 2);
+}
+
+#[test]
+fn a_timeline_has_its_points_levels_and_changes() {
+    let points: Vec<Mark> = (0..8).map(|at| Mark::new(if at < 4 { 1.0 } else { 2.0 }, Some((0.5, 2.5)))).collect();
+    let level = |points, value| timeline::Level { points, value };
+    let change = timeline::Change { at: 4, name: "abc1234".to_owned(), tone: Tone::Cost };
+    let svg = timeline::draw(&points, &[level((0, 4), 1.0), level((4, 8), 2.0)], &[change], "ns/op");
+    assert_whole(&svg);
+    assert_eq!(svg.matches("<circle").count(), 8);
+    assert!(svg.contains("abc1234") && svg.contains(&ink::hex(ink::COST)), "{svg}");
+    assert_whole(&timeline::draw(&[], &[], &[], ""));
 }
 
 #[test]

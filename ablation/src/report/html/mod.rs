@@ -5,6 +5,7 @@
 
 mod figures;
 mod page;
+pub(crate) mod plain;
 mod tables;
 
 use super::document::Document;

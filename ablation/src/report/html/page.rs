@@ -6,11 +6,12 @@ use crate::report::document::Part;
 use crate::report::figure::ink;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-const RULES: &str = include_str!("page.css");
-const SCRIPT: &str = include_str!("page.js");
+pub(super) const RULES: &str = include_str!("page.css");
+pub(super) const SCRIPT: &str = include_str!("page.js");
 
 /// Nothing may be loaded, whatever a name in the study contains.
-const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:";
+pub(super) const POLICY: &str =
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:";
 
 pub(super) fn render(study: Study<'_>, sections: &Sections, figures: &Figures) -> Markup {
     let name = tables::clean(&study.manifest.study);
@@ -54,7 +55,7 @@ pub(super) fn render(study: Study<'_>, sections: &Sections, figures: &Figures) -
 }
 
 /// The colours of figures in the dark: rules for the values that the drawings have.
-fn colours() -> String {
+pub(super) fn colours() -> String {
     let rule = |(name, colour): (&str, _)| {
         let hex = ink::hex(colour);
         format!("svg [fill=\"{hex}\"]{{fill:var(--{name})}}svg [stroke=\"{hex}\"]{{stroke:var(--{name})}}")
