@@ -45,9 +45,9 @@ enum ExportError {
     /// A file could not be written.
     #[error("{path}: writing failed: {source}; make room, or name another file")]
     Write { path: PathBuf, source: std::io::Error },
-    /// An archived folder lost its report.
-    #[error("{path}: reading failed: {source}; a folder without records needs its report.md")]
-    Report { path: PathBuf, source: std::io::Error },
+    /// An archived folder lost a file.
+    #[error("{path}: reading failed: {source}; a folder without records needs this file")]
+    OwnFile { path: PathBuf, source: std::io::Error },
     #[error(transparent)]
     Encode(#[from] ReportError),
     #[error(transparent)]
@@ -63,8 +63,14 @@ impl ExitStatus for ExportError {
 pub(super) fn run(args: &Args) -> Ended {
     let results = results::read(&args.dir)?;
     let text = match args.format {
-        Chosen::Json => report::effects_text(&results.effects).map_err(ExportError::Encode)?,
-        Chosen::Markdown => markdown(&results)?,
+        Chosen::Json => match &results.measured {
+            Some(_) => report::effects_text(&results.effects).map_err(ExportError::Encode)?,
+            None => own_file(&results, ablate_format::EFFECTS)?,
+        },
+        Chosen::Markdown => match &results.measured {
+            Some(of) => report::markdown(&results.dir, &results.manifest, &of.records, &of.analysis),
+            None => own_file(&results, ablate_format::REPORT)?,
+        },
         Chosen::Csv => exported(&results, Format::Csv),
         Chosen::Bencher => exported(&results, Format::Bencher),
         Chosen::GithubActionBenchmark => exported(&results, Format::GithubActionBenchmark),
@@ -85,10 +91,8 @@ fn exported(results: &results::Results, format: Format) -> String {
     exported.text
 }
 
-fn markdown(results: &results::Results) -> Result<String, ExportError> {
-    let path = results.dir.join(ablate_format::REPORT);
-    match &results.measured {
-        Some(measured) => Ok(report::markdown(&results.dir, &results.manifest, &measured.records, &measured.analysis)),
-        None => std::fs::read_to_string(&path).map_err(|source| ExportError::Report { path, source }),
-    }
+/// A file of a folder that has no records to make it from.
+fn own_file(results: &results::Results, name: &str) -> Result<String, ExportError> {
+    let path = results.dir.join(name);
+    std::fs::read_to_string(&path).map_err(|source| ExportError::OwnFile { path, source })
 }

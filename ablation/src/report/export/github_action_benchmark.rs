@@ -7,7 +7,7 @@
 
 use super::Exported;
 use super::rows::{Kind, Row};
-use crate::support::count::counted;
+use crate::report::number::{counted, number};
 use ablate_format::Quantity;
 use serde_json::{Value, json};
 
@@ -32,7 +32,7 @@ fn entry(row: &Row) -> Value {
     let unit = if row.unit().is_empty() { row.response.as_str() } else { row.unit() };
     let mut entry = json!({ "name": row.title(), "unit": unit, "value": row.value });
     if let Some((low, high)) = row.ends {
-        entry["range"] = json!(format!("± {}", (high - low) / 2.0));
+        entry["range"] = json!(format!("± {}", number((high - low) / 2.0)));
     }
     let blocks = row.n.map_or_else(String::new, |n| format!(", {}", counted(n, "block")));
     entry["extra"] = json!(format!("{}{blocks}, runs: {}", row.response, row.verdict));

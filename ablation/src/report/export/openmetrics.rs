@@ -28,8 +28,8 @@ enum Part {
     Blocks,
 }
 
-/// Units of families: the end of their name, and the size of a stored value in it.
-const UNITS: [(&str, f64); 5] = [("seconds", 1e-9), ("bytes", 1.0), ("ratio", 1.0), ("per_second", 1.0), ("", 1.0)];
+/// Units of families: the end of their name, and how many of the stored values make one of it.
+const UNITS: [(&str, f64); 5] = [("seconds", 1e9), ("bytes", 1.0), ("ratio", 1.0), ("per_second", 1.0), ("", 1.0)];
 
 pub(super) fn text(manifest: &Manifest, rows: &[Row]) -> String {
     let mut out = String::new();
@@ -46,7 +46,7 @@ pub(super) fn text(manifest: &Manifest, rows: &[Row]) -> String {
                     Part::High => row.ends.map(|(_, high)| high),
                     Part::Value | Part::Blocks => row.value,
                 };
-                value.filter(|_| self::unit(row) == unit).map(|value| value * size)
+                value.filter(|_| self::unit(row) == unit).map(|value| value / size)
             };
             family(&mut out, manifest, (name, unit, help), rows, is_effect, value);
         }
@@ -123,10 +123,9 @@ fn labels_of(manifest: &Manifest, row: &Row) -> String {
     ])
 }
 
-/// Labels that are not empty: an empty one is the same as none.
+/// Labels, of which every sample of a family has the same; an empty one counts as missing.
 fn labels(all: &[(&str, &String)]) -> String {
-    let told = all.iter().filter(|(_, value)| !value.is_empty());
-    let told = told.map(|(name, value)| format!("{name}=\"{}\"", escaped(value)));
+    let told = all.iter().map(|(name, value)| format!("{name}=\"{}\"", escaped(value)));
     format!("{{{}}}", told.collect::<Vec<_>>().join(","))
 }
 

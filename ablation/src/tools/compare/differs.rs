@@ -324,7 +324,7 @@ mod tests {
         let name = &old.plan.workloads[0].name;
         assert!(both.changed_workload(name).expect("changed").contains("→ `--other`"));
         assert_eq!(both.changed_workload(&old.plan.workloads[1].name), None);
-        assert!(both.changed_cell(&old.plan.cells[0].id).expect("changed").contains("→ `X=1`"));
+        assert!(both.changed_cell(&old.plan.cells[0].id).expect("changed").contains("X=1`"));
         assert_eq!(both.changed_surroundings(), None);
     }
 

@@ -35,7 +35,10 @@ pub(super) fn judge(pair: Pair<'_>) -> (Vec<Row>, Session) {
     let learnt: BTreeMap<Kind, Sessions> =
         controls.iter().filter_map(|(kind, controls)| Some((*kind, sessions(controls, DRAWS, SEED)?))).collect();
     let mut rows: Vec<(Row, Option<Apart>)> = Vec::new();
-    for (number, (key, old, new)) in joined(pair.old, pair.new).into_iter().enumerate() {
+    let told = |(_, old, new): &(&Key, Option<&results::Row>, Option<&results::Row>)| {
+        old.or(*new).is_some_and(results::Row::is_told)
+    };
+    for (number, (key, old, new)) in joined(pair.old, pair.new).into_iter().filter(told).enumerate() {
         rows.push(match (old, new) {
             (Some(old), Some(new)) => {
                 let told = learnt.get(&Kind::of(old.response.quantity()));
@@ -44,11 +47,15 @@ pub(super) fn judge(pair: Pair<'_>) -> (Vec<Row>, Session) {
             (old, new) => (one_sided(key.clone(), old, new), None),
         });
     }
+    // What is claimed of no row needs no room in the intervals of the others.
+    let is_judged = |row: &Row| row.verdict != Verdict::SameBinary;
+    let judged = rows.iter().filter(|(row, _)| is_judged(row));
     let differences: Vec<Difference> =
-        rows.iter().filter_map(|(_, apart)| Some(apart.as_ref()?.difference.clone())).collect();
+        judged.filter_map(|(_, apart)| Some(apart.as_ref()?.difference.clone())).collect();
     let mut ends = together(&differences).into_iter();
     let judged = rows.into_iter().map(|(row, apart)| match apart {
-        Some(apart) => finished(pair.old, row, &apart, ends.next().flatten()),
+        Some(apart) if is_judged(&row) => finished(pair.old, row, &apart, ends.next().flatten()),
+        Some(apart) => finished(pair.old, row, &apart, apart.difference.interval()),
         None => row,
     });
     let rows = judged.collect();
@@ -191,7 +198,9 @@ fn compared(
     if let Some(why) = refusal(pair.both, old) {
         return (said(Verdict::Refused, why), None);
     }
-    let side = |row: &results::Row, place: &str| row.value.is_none().then(|| format!("{place}: {}", row.verdict));
+    let side = |row: &results::Row, place: &str| {
+        row.value.is_none().then(|| format!("{} in the {place} result", row.verdict.replace('-', " ")))
+    };
     if let Some(why) = side(old, "old").or_else(|| side(new, "new")) {
         return (said(Verdict::NotKnown, why), None);
     }

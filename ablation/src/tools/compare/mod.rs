@@ -51,7 +51,7 @@ fn compared(old: &Results, new: &Results) -> Result<Compared, CompareError> {
         let names = |manifest: &Manifest| {
             manifest.plan.workloads.iter().map(|workload| workload.name.as_str()).take(5).collect::<Vec<_>>().join(", ")
         };
-        let why = format!("it has {}; the other {}", names(&new.manifest), names(&old.manifest));
+        let why = format!("old: {}; new: {}", names(&old.manifest), names(&new.manifest));
         return Err(CompareError::NothingInCommon { old: old.dir.clone(), new: new.dir.clone(), why });
     }
     let mut differences = both.lines();

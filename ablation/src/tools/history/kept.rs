@@ -76,7 +76,8 @@ impl Kept {
     pub(super) fn of(results: &Results) -> Kept {
         let manifest = &results.manifest;
         let fact = |name: &str| manifest.machine.facts.get(name).cloned().flatten();
-        let rows = results::rows(results).into_iter().filter_map(|row| {
+        let told = results::rows(results).into_iter().filter(results::Row::is_told);
+        let rows = told.filter_map(|row| {
             let value = row.value.filter(|value| value.value.is_finite())?;
             let (kind, (name, contrast, arm)) = (row.key.subject.kind(), parts(&row.key.subject));
             let (low, high) = value.interval.unzip();

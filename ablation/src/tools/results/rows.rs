@@ -66,6 +66,8 @@ pub(crate) struct Row {
     pub(crate) drawn: Option<Drawn>,
     /// Natural logarithm of a cell's value with its draws.
     pub(crate) log: Option<Drawn>,
+    /// Kind of the cell; `None` for a factor.
+    pub(crate) kind: Option<CellKind>,
     /// Ids of the cells that it is made of.
     pub(crate) cells: Vec<String>,
     /// What the study says of it by itself: a verdict of effects, or the proof of a cell.
@@ -108,7 +110,8 @@ impl Of<'_> {
         let verdict = own.proof.clone().unwrap_or_else(|| own.status.clone());
         let subject = Subject::Cell(plan.id.clone());
         let drawn = drawn.map(|row| row.main.clone());
-        Some(Row { value: own.value, drawn, log, verdict, ..self.row(subject, vec![plan.id.clone()]) })
+        let kind = Some(plan.kind);
+        Some(Row { value: own.value, drawn, log, kind, verdict, ..self.row(subject, vec![plan.id.clone()]) })
     }
 
     fn is_of(&self, row: &CellRow, plan: &CellPlan) -> bool {
@@ -196,6 +199,7 @@ impl Of<'_> {
             value: None,
             drawn: None,
             log: None,
+            kind: None,
             cells,
             verdict: String::new(),
         }
@@ -203,6 +207,12 @@ impl Of<'_> {
 }
 
 impl Row {
+    /// Whether it is an answer by itself: what a factor costs, what the baseline takes, or what a peer does. What a treatment
+    /// takes is the baseline less what its factors cost, and the placebo is there to be compared with.
+    pub(crate) fn is_told(&self) -> bool {
+        !matches!(self.kind, Some(CellKind::Treatment | CellKind::Placebo))
+    }
+
     fn title(&self) -> String {
         match &self.key.subject {
             Subject::Factor { title, .. } => title.clone(),
