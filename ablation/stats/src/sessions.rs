@@ -9,6 +9,9 @@ use super::bootstrap::Drawn;
 use super::distribution::t_quantile;
 use super::order::{MIN_BLOCKS, percentile, sorted};
 use super::random::{chi_square, normal, seeded, uniform};
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
 
 /// Draws of a difference for each draw of a session.
 const TIMES: usize = 4;
@@ -25,6 +28,8 @@ const STEPS: usize = 60;
 pub struct Pairing {
     order: Vec<(usize, usize)>,
     seed: u64,
+    /// What [`Pairing::scales`] gave, by blocks and side: rows of one study need the same.
+    known: RefCell<HashMap<(usize, u64), Rc<[f64]>>>,
 }
 
 impl Pairing {
@@ -37,7 +42,7 @@ impl Pairing {
             shuffle(&mut new, &mut random);
             order.extend(new.into_iter().enumerate());
         }
-        Pairing { order, seed }
+        Pairing { order, seed, known: RefCell::default() }
     }
 
     /// `new − old` of two sessions that know nothing of each other.
@@ -52,21 +57,26 @@ impl Pairing {
         let [old_scale, new_scale] = [(old, 1), (new, 2)].map(|(side, number)| self.scales(side.blocks, number));
         let moved = |side: &Drawn, draw: usize, scale: f64| (side.draws()[draw] - side.point) * scale;
         let point = new.point - old.point;
-        let pairs = self.order.iter().zip(old_scale.iter().zip(&new_scale));
+        let pairs = self.order.iter().zip(old_scale.iter().zip(new_scale.iter()));
         let draws = pairs.map(|((a, b), (of_old, of_new))| point + moved(new, *b, *of_new) - moved(old, *a, *of_old));
         Difference { point, draws: draws.collect(), blocks: old.blocks.min(new.blocks) }
     }
 
     /// The factor of every draw of one side, the same one for all rows with this number of blocks.
-    fn scales(&self, blocks: usize, side: u64) -> Vec<f64> {
+    fn scales(&self, blocks: usize, side: u64) -> Rc<[f64]> {
         if blocks < 2 {
-            return vec![f64::NAN; self.order.len()];
+            return vec![f64::NAN; self.order.len()].into();
+        }
+        if let Some(known) = self.known.borrow().get(&(blocks, side)) {
+            return known.clone();
         }
         let degrees = blocks - 1;
         let widening = (blocks as f64 / degrees as f64).sqrt();
         let mut random = seeded(self.seed ^ side << 32 ^ (blocks as u64) << 40);
         let scale = |_| widening * (degrees as f64 / chi_square(&mut random, degrees)).sqrt();
-        (0..self.order.len()).map(scale).collect()
+        let scales: Rc<[f64]> = (0..self.order.len()).map(scale).collect();
+        self.known.borrow_mut().insert((blocks, side), scales.clone());
+        scales
     }
 }
 

@@ -5,8 +5,8 @@
 //! bencher.dev/bmf.json. A benchmark's name has at most 1024 characters, a measure's slug at most 64. The measure `latency` is in
 //! nanoseconds there; other responses are measures of their own name.
 
-use super::rows::Row;
-use super::{Exported, rows};
+use super::exported::Exported;
+use super::rows::{Kind, Row};
 use crate::support::count::counted_verb;
 use crate::support::text::shortened;
 use ablate_format::Quantity;
@@ -44,12 +44,12 @@ pub(super) fn export(rows: &[Row]) -> Exported {
 
 /// `latency` for the latency that a workload is judged by, else the response as a slug.
 fn measure(row: &Row) -> String {
-    if row.is_main && row.quantity == Quantity::Latency && row.kind != rows::Kind::Effect {
+    if row.is_main && row.quantity == Quantity::Latency && row.kind != Kind::Effect {
         return "latency".to_owned();
     }
     let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
     let slug: String = row.response.chars().map(plain).collect();
-    let kind = if row.kind == rows::Kind::Effect { "effect-" } else { "" };
+    let kind = if row.kind == Kind::Effect { "effect-" } else { "" };
     let slug = format!("{kind}{}", slug.trim_matches('-'));
     slug.chars().take(SLUG_MAX).collect()
 }

@@ -5,7 +5,7 @@
 //! of the new value to the last one. So what takes part is what cells take, in the response that their workload is judged by: a
 //! ratio of costs near 0 means nothing, and of a rate more is better.
 
-use super::Exported;
+use super::exported::Exported;
 use super::rows::{Kind, Row};
 use crate::report::number::{counted, number};
 use ablate_format::Quantity;

@@ -2,11 +2,13 @@
 
 mod bencher;
 mod csv;
+mod exported;
 mod github_action_benchmark;
 mod openmetrics;
 mod rows;
 
 use ablate_format::{EffectsFile, Manifest};
+pub(crate) use exported::Exported;
 
 /// A format of another tool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,15 +21,6 @@ pub(crate) enum Format {
     GithubActionBenchmark,
     /// OpenMetrics text.
     OpenMetrics,
-}
-
-/// An export, and what it could not hold.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Exported {
-    /// The text.
-    pub(crate) text: String,
-    /// What was left out, in a sentence; `None` when nothing was.
-    pub(crate) left_out: Option<String>,
 }
 
 /// The results in a format.

@@ -54,7 +54,7 @@ fn fill(area: &ink::Area<'_>, points: &[Mark], levels: &[Level], changes: &[Chan
         .y_labels(5)
         .x_desc("result, from the oldest to the newest")
         .y_desc(axis)
-        .x_label_formatter(&|at| if at.fract() == 0.0 { ink::tick(*at) } else { String::new() })
+        .x_label_formatter(&|at| if at.fract() == 0.0 { format!("{at}") } else { String::new() })
         .y_label_formatter(&|value| ink::tick(*value))
         .axis_style(ink::GRID)
         .light_line_style(plotters::style::TRANSPARENT)

@@ -91,8 +91,8 @@ pub(crate) struct Row {
     pub(crate) difference: Option<Estimate>,
     /// `new / old` of a cell with a value above 0, with such an interval.
     pub(crate) ratio: Option<Estimate>,
-    /// The difference as a share of what the baseline takes in the base, to sort by.
-    pub(crate) share: Option<f64>,
+    /// The difference as a share of what a cell takes in the base, or of what the baseline does, with such an interval.
+    pub(crate) share: Option<Estimate>,
     /// What can be said.
     pub(crate) verdict: Verdict,
     /// Why nothing is said; empty otherwise.

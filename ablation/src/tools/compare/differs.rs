@@ -97,15 +97,19 @@ impl<'a> Both<'a> {
         let same = |build: &&BuildRecord| self.is_same_build(&build.id, &build.id);
         let both = || self.old.builds.iter().filter(|build| self.new.builds.iter().any(|new| new.id == build.id));
         let (equal, other): (Vec<&BuildRecord>, Vec<&BuildRecord>) = both().partition(same);
-        let names = |builds: &[&BuildRecord]| {
-            builds.iter().map(|build| build.id.as_str()).take(KEYS_MAX).collect::<Vec<_>>().join(", ")
+        let line = |builds: &[&BuildRecord], what: [&str; 2]| {
+            let names: Vec<&str> = builds.iter().map(|build| build.id.as_str()).take(KEYS_MAX).collect();
+            let more = builds.len() - names.len();
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            let (count, what) = if builds.len() == 1 {
+                ("1 binary".to_owned(), what[0])
+            } else {
+                (format!("{} binaries", builds.len()), what[1])
+            };
+            (!builds.is_empty()).then(|| format!("{count} {what}: {}{more}", names.join(", ")))
         };
-        let line = |builds: &[&BuildRecord], what: &str| {
-            (!builds.is_empty()).then(|| {
-                format!("{} {what}: {}", counted(builds.len(), "binary").replace("binarys", "binaries"), names(builds))
-            })
-        };
-        line(&other, "that differs").into_iter().chain(line(&equal, "with the same code")).collect()
+        let other = line(&other, ["differs", "differ"]);
+        other.into_iter().chain(line(&equal, ["has the same code", "have the same code"])).collect()
     }
 
     /// Whether both have the same machine code in every layout.
@@ -273,7 +277,7 @@ mod tests {
     fn what_is_equal_says_nothing_but_that() {
         let (old, new) = both(|_| {});
         let lines = Both { old: &old, new: &new }.lines();
-        assert!(lines.len() == 1 && lines[0].contains("with the same code"), "{lines:?}");
+        assert!(lines.len() == 1 && lines[0].contains("the same code"), "{lines:?}");
     }
 
     #[test]
@@ -291,7 +295,7 @@ mod tests {
         fact(&mut new, "kernel", "7.0");
         let differs = Both { old: &old, new: &new };
         let lines = differs.lines();
-        for part in ["commit: aaaaaaaaaa → bbbbbbbbbb", "kernel: not known → 7.0", "1 binary that differs: "] {
+        for part in ["commit: aaaaaaaaaa → bbbbbbbbbb", "kernel: not known → 7.0", "1 binary differs: "] {
             assert!(lines.iter().any(|line| line.starts_with(part)), "{part}: {lines:?}");
         }
         assert!(!lines.iter().any(|line| line.starts_with("load")), "{lines:?}");

@@ -121,7 +121,7 @@ fn row(row: &Row) -> Value {
         "new": estimate(row.new),
         "difference": estimate(row.difference),
         "ratio": estimate(row.ratio),
-        "share": row.share,
+        "share": estimate(row.share),
         "verdict": row.verdict.as_str(),
         "reason": row.reason,
     })
@@ -154,7 +154,7 @@ fn html(comparison: &Comparison) -> String {
 
 /// Every cell and factor that was compared, in percent of what the cell or the baseline takes in the base.
 fn forest(compared: &Compared, number: usize) -> Option<Figure> {
-    let is_drawn = |row: &&Row| row.share.is_some() && row.difference.is_some();
+    let is_drawn = |row: &&Row| row.share.is_some();
     let mut rows: Vec<&Row> = text::shown(compared, true).into_iter().filter(is_drawn).collect();
     let more = rows.len().saturating_sub(DRAWN_MAX);
     rows.truncate(DRAWN_MAX);
@@ -176,9 +176,8 @@ fn forest(compared: &Compared, number: usize) -> Option<Figure> {
 }
 
 fn drawn(row: &Row) -> Option<Drawn> {
-    let (share, difference) = (row.share?, row.difference?);
-    let scale = if difference.value == 0.0 { return None } else { share / difference.value };
-    let ends = difference.interval.map(|(lo, hi)| (lo * scale * 100.0, hi * scale * 100.0));
+    let share = row.share?;
+    let ends = share.interval.map(|(lo, hi)| (lo * 100.0, hi * 100.0));
     let tone = match row.verdict {
         Verdict::Worse => Tone::Cost,
         Verdict::Better => Tone::Saving,
@@ -186,8 +185,8 @@ fn drawn(row: &Row) -> Option<Drawn> {
     };
     Some(Drawn {
         name: format!("{} in {}", text::what(row), row.key.workload),
-        mark: Some(Mark::new(share * 100.0, ends)),
+        mark: Some(Mark::new(share.value * 100.0, ends)),
         tone,
-        text: format!("{} {}", percent(share), row.verdict.word()),
+        text: format!("{} {}", percent(share.value), row.verdict.word()),
     })
 }

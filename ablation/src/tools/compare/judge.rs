@@ -301,9 +301,12 @@ fn finished(rows: &[results::Row], mut row: Row, apart: &Apart, ends: Option<(f6
     } else {
         row.difference = Some(estimate(&|value| value));
     }
-    let of_baseline = || Some(difference.point / baseline(rows, &row.key.workload)?);
-    row.share = if *is_of_logs { Some(difference.point.exp_m1()) } else { of_baseline() };
-    row.share = row.share.filter(|share| share.is_finite());
+    let whole = baseline(rows, &row.key.workload);
+    row.share = match is_of_logs {
+        true => Some(estimate(&f64::exp_m1)),
+        false => whole.map(|whole| estimate(&|value| value / whole)),
+    };
+    row.share = row.share.filter(|share| share.value.is_finite());
     if row.verdict != Verdict::NotDetected {
         return row;
     }

@@ -91,7 +91,7 @@ pub(super) fn part(compared: &Compared, all: bool) -> Document {
 /// Rows with a claim, the largest first; with `all` every row after them.
 pub(super) fn shown(compared: &Compared, all: bool) -> Vec<&Row> {
     let mut rows: Vec<&Row> = compared.rows.iter().filter(|row| row.verdict.is_claim()).collect();
-    let size = |row: &Row| row.share.map_or(0.0, f64::abs);
+    let size = |row: &Row| row.share.map_or(0.0, |share| share.value.abs());
     rows.sort_by(|a, b| size(b).total_cmp(&size(a)));
     if all {
         let mut others: Vec<&Row> = compared.rows.iter().filter(|row| !row.verdict.is_claim()).collect();
@@ -208,9 +208,9 @@ pub(super) fn ratio(ratio: Estimate) -> String {
     }
 }
 
-/// The unit of a row: that of all rows with its response, so that they can be compared by eye.
+/// The unit of a row: that of all rows of its workload, so that they can be compared by eye.
 fn unit(rows: &[&Row], row: &Row) -> Unit {
-    let is_alike = |other: &&&Row| (other.response, other.is_per_run) == (row.response, row.is_per_run);
+    let is_alike = |other: &&&Row| other.key.workload == row.key.workload && other.response == row.response;
     let values = rows.iter().filter(is_alike).flat_map(|row| [row.old, row.new]).flatten();
     let unit = Unit::of_response(row.response, values, Unit::LIMIT);
     if row.is_per_run { unit.per_run() } else { unit }

@@ -1,8 +1,7 @@
 //! A history for other programs and other days: JSON, Markdown, and a page of HTML.
 
-use super::History;
 use super::error::HistoryError;
-use super::series::{Change, Found, Point, Series};
+use super::series::{Change, Found, History, Point, Series};
 use super::text;
 use crate::report::figure::timeline::{self, Level};
 use crate::report::figure::{Mark, Tone};

@@ -14,7 +14,7 @@ use crate::tools::results;
 pub(crate) use error::HistoryError;
 pub(crate) use files::{Form, to_text, write};
 use kept::Kept;
-use series::Series;
+use series::History;
 use std::path::PathBuf;
 
 /// What a call asks for.
@@ -26,17 +26,6 @@ pub(crate) struct Request {
     pub(crate) file: Option<PathBuf>,
     /// Folder whose result is appended to the file first.
     pub(crate) add: Option<PathBuf>,
-}
-
-/// Results over time.
-#[derive(Debug)]
-pub(crate) struct History {
-    /// Every series.
-    pub(crate) series: Vec<Series>,
-    /// Results that they are from.
-    pub(crate) results: usize,
-    /// Lines of the file that are no results.
-    pub(crate) damaged: usize,
 }
 
 /// Appends a result where that is asked for, and reads all of them.

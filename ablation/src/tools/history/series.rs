@@ -15,6 +15,17 @@ const DRAWS: (usize, usize) = (999, 9_999);
 /// Draws for each series, so that a p value can pass the correction over all of them.
 const DRAWS_EACH: usize = 40;
 
+/// Results over time.
+#[derive(Debug)]
+pub(crate) struct History {
+    /// Every series.
+    pub(crate) series: Vec<Series>,
+    /// Results that they are from.
+    pub(crate) results: usize,
+    /// Lines of the file that are no results.
+    pub(crate) damaged: usize,
+}
+
 /// One value over time, on one machine.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Series {

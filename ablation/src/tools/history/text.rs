@@ -1,7 +1,6 @@
 //! A history for people: what changed first, then a row for each series.
 
-use super::History;
-use super::series::{Change, Found, Point, Series};
+use super::series::{Change, Found, History, Point, Series};
 use crate::report::document::{Document, Table};
 use crate::report::number::{Unit, counted, interval, percent, point, signed_point};
 use crate::support::dates::date;
@@ -56,7 +55,7 @@ pub(super) fn part(group: &[Series]) -> Document {
     let mut document = Document::default();
     for series in group {
         for change in series.changes() {
-            document.item(changed(series, change));
+            document.item(format!("{}, {}: {}", series.key.workload, what(series), changed(series, change)));
         }
     }
     let few = group.iter().filter(|series| series.found == Found::TooFew).count();
@@ -76,7 +75,7 @@ pub(super) fn method() -> String {
     )
 }
 
-/// `plain, baseline: worse by +10.2 ns/op p10 [8.1, 12.3] (+9.9%) between 2026-11-01 abc and 2026-11-02 def`.
+/// `worse by +10.2 ns/op [8.1, 12.3] (+9.9%) between 2026-11-01 abc and 2026-11-02 def`.
 pub(super) fn changed(series: &Series, change: &Change) -> String {
     let unit = unit(series);
     let difference = unit.estimate(change.difference);
@@ -97,13 +96,7 @@ pub(super) fn changed(series: &Series, change: &Change) -> String {
         (Some(old), Some(new)) if old != new => format!("; the compiler changed: {old} → {new}"),
         _ => String::new(),
     };
-    format!(
-        "{}, {}: {word} by {value}{share} between {} and {}{compiler}",
-        series.key.workload,
-        what(series),
-        told(before),
-        told(after)
-    )
+    format!("{word} by {value}{share} between {} and {}{compiler}", told(before), told(after))
 }
 
 /// The last point before a change, and the first one after it.

@@ -1,6 +1,6 @@
 //! Results as rows: what every cell takes, and what every factor costs, in the response that its workload is judged by.
 
-use super::Results;
+use super::folder::Results;
 use crate::analyse::{Table, is_away};
 use ablate_format::effects::{CellRow, CrossedFactor, EffectRow, Estimate};
 use ablate_format::{Arm, CellKind, CellPlan, Contrast, MainResponse, StudyPlan, WorkloadPlan};
