@@ -77,9 +77,10 @@ pub struct Point {
 /// differ by beyond their errors (DerSimonian and Laird, "Meta-Analysis in Clinical Trials", Controlled Clinical Trials 7,
 /// 1986). A point without an error is weighed as one with the mean of the others.
 ///
-/// `None` with fewer than [`MIN_POINTS`] or more than [`MAX_POINTS`] values, or when one is not finite.
+/// `None` with fewer than [`MIN_POINTS`] or more than [`MAX_POINTS`] values, or when one is not finite or too large to be squared.
 pub fn search(points: &[Point], draws: usize, seed: u64) -> Option<Searched> {
-    if !(MIN_POINTS..=MAX_POINTS).contains(&points.len()) || points.iter().any(|point| !point.value.is_finite()) {
+    let squares: f64 = points.iter().map(|point| point.value * point.value).sum();
+    if !(MIN_POINTS..=MAX_POINTS).contains(&points.len()) || !squares.is_finite() {
         return None;
     }
     let mut random = seeded(seed);
@@ -383,8 +384,10 @@ mod tests {
         assert!(search(&plain(&[1.0; MIN_POINTS - 1]), 99, 1).is_none());
         assert!(search(&plain(&[1.0; MAX_POINTS + 1]), 99, 1).is_none());
         let mut values = vec![1.0; 20];
-        values[3] = f64::NAN;
-        assert!(search(&plain(&values), 99, 1).is_none());
+        for bad in [f64::NAN, f64::INFINITY, 1e308] {
+            values[3] = bad;
+            assert!(search(&plain(&values), 99, 1).is_none());
+        }
         let again = || search(&plain(&series(&[1.0, 5.0], 1)), 199, 7);
         assert_eq!(again(), again());
     }

@@ -29,8 +29,11 @@ pub struct Pairing {
     order: Vec<(usize, usize)>,
     seed: u64,
     /// What [`Pairing::scales`] gave, by blocks and side: rows of one study need the same.
-    known: RefCell<HashMap<(usize, u64), Rc<[f64]>>>,
+    known: RefCell<Known>,
 }
+
+/// Factors of draws by blocks and side.
+type Known = HashMap<(usize, u64), Rc<[f64]>>;
 
 impl Pairing {
     /// For sessions with this number of draws each.
@@ -406,8 +409,8 @@ mod tests {
             };
             for workload in 0..workloads {
                 let of_workload = draw(machine.workload, &mut random);
-                for program in 0..programs {
-                    let shift = common + of_workload + of_program[program] + draw(machine.own, &mut random);
+                for (program, of_program) in of_program[..programs].iter().enumerate() {
+                    let shift = common + of_workload + of_program + draw(machine.own, &mut random);
                     let (old, new) = (measured(0.0, &mut random), measured(shift, &mut random));
                     let error = (old.standard_error().unwrap().powi(2) + new.standard_error().unwrap().powi(2)).sqrt();
                     controls.push(Control { program, workload, shift: new.point - old.point, error });

@@ -83,7 +83,10 @@ impl<'a> Both<'a> {
     /// Keys of the config that differ.
     fn config(self) -> Option<String> {
         let (old, new) = (self.old.config_text.parse::<toml::Table>(), self.new.config_text.parse::<toml::Table>());
-        let (Ok(old), Ok(new)) = (old, new) else { return None };
+        let (Ok(old), Ok(new)) = (old, new) else {
+            let is_equal = self.old.config_text == self.new.config_text;
+            return (!is_equal).then(|| "config: differs, and one of both cannot be read".to_owned());
+        };
         let mut keys = Vec::new();
         changed("", &toml::Value::Table(old), &toml::Value::Table(new), &mut keys);
         let more = keys.len().saturating_sub(KEYS_MAX);

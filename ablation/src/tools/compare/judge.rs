@@ -348,7 +348,7 @@ fn session(
             settings.join(", ")
         )),
         () if learnt.is_empty() => match controls.values().max() {
-            None => blocks_only("No peer and no placebo has the same binary in both folders to be a control".to_owned()),
+            None => blocks_only("No peer and no placebo is the same program in both folders, with an interval in each, to be a control".to_owned()),
             Some(most) => blocks_only(format!(
                 "{} with the same binary in both folders, and two are needed",
                 counted(*most, "control program")

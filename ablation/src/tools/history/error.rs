@@ -34,6 +34,12 @@ pub(crate) enum HistoryError {
         /// The encoder's message.
         source: serde_json::Error,
     },
+    /// A study that still runs: its result would stay as it is now.
+    #[error("a study is still running in {dir}; add its result when it has ended")]
+    Running {
+        /// The folder.
+        dir: PathBuf,
+    },
     /// A folder in which nothing is measured.
     #[error("{dir} has no value yet, so there is nothing to add; run its study first")]
     Empty {
@@ -46,7 +52,9 @@ impl ExitStatus for HistoryError {
     fn exit(&self) -> ShellCode {
         match self {
             HistoryError::Folder(error) => error.exit(),
-            HistoryError::NoFile { .. } | HistoryError::Empty { .. } => ShellCode::WrongCall,
+            HistoryError::NoFile { .. } | HistoryError::Running { .. } | HistoryError::Empty { .. } => {
+                ShellCode::WrongCall
+            }
             HistoryError::Io { .. } | HistoryError::Encode { .. } => ShellCode::BadRuns,
         }
     }

@@ -76,7 +76,7 @@ fn series(series: &Series) -> Value {
         "response": series.response.as_str(),
         "unit": series.response.quantity(),
         "points": series.points.iter().map(point).collect::<Vec<_>>(),
-        "searched": series.found != Found::TooFew,
+        "searched": series.found != Found::NotSearched,
         "p": null,
         "q": null,
         "autocorrelation": null,

@@ -157,6 +157,7 @@ fn parsed(text: &[u8]) -> (Vec<Kept>, Vec<BadLine>) {
 
 fn of_line(line: &[u8]) -> Result<Kept, String> {
     #[derive(Deserialize)]
+    #[serde(expecting = "an object with the key `format`")]
     struct Version {
         format: u32,
     }

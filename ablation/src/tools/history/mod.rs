@@ -9,6 +9,7 @@ mod kept;
 mod series;
 mod text;
 
+use crate::store;
 use crate::support::progress::note;
 use crate::tools::results;
 pub(crate) use error::HistoryError;
@@ -34,6 +35,9 @@ pub(crate) struct Request {
 /// [`HistoryError`].
 pub(crate) fn history(request: &Request) -> Result<History, HistoryError> {
     if let Some((file, dir)) = request.file.as_ref().zip(request.add.as_ref()) {
+        if store::is_in_use(dir) {
+            return Err(HistoryError::Running { dir: dir.clone() });
+        }
         let is_new = kept::add(file, &results::read(dir)?)?;
         let shown = (dir.display(), file.display());
         note(&match is_new {
@@ -41,19 +45,24 @@ pub(crate) fn history(request: &Request) -> Result<History, HistoryError> {
             false => format!("{} is in {} already; nothing is added", shown.0, shown.1),
         });
     }
-    let (mut all, mut damaged) = (Vec::new(), 0);
+    let (mut all, mut damaged): (Vec<Kept>, usize) = (Vec::new(), 0);
     if let Some(file) = &request.file {
         let (kept, bad) = kept::read(file)?;
         for bad in &bad {
             note(&format!("{}:{}: skipped: {}", file.display(), bad.line, bad.why));
         }
-        (all, damaged) = (kept, bad.len());
+        damaged = bad.len();
+        kept.into_iter().for_each(|kept| add(&mut all, kept));
     }
     for dir in &request.dirs {
-        let kept = Kept::of(&results::read(dir)?);
-        if !all.iter().any(|known| known.is_same_run(&kept)) {
-            all.push(kept);
-        }
+        add(&mut all, Kept::of(&results::read(dir)?));
     }
     Ok(History { results: all.len(), series: series::series(&all), damaged })
+}
+
+/// Adds a result unless it is there.
+fn add(all: &mut Vec<Kept>, kept: Kept) {
+    if !all.iter().any(|known| known.is_same_run(&kept)) {
+        all.push(kept);
+    }
 }

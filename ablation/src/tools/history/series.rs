@@ -63,8 +63,8 @@ pub(crate) struct Point {
 /// What the search for changes says.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Found {
-    /// Fewer points than a search needs.
-    TooFew,
+    /// There are fewer points than a search needs, or values that are no measured ones.
+    NotSearched,
     /// It was searched.
     Searched {
         /// p value of the claim that nothing changed.
@@ -102,7 +102,7 @@ impl Series {
     pub(crate) fn changes(&self) -> &[Change] {
         match &self.found {
             Found::Searched { changes, .. } => changes,
-            Found::TooFew => &[],
+            Found::NotSearched => &[],
         }
     }
 }
@@ -142,8 +142,12 @@ fn collected(results: &[Kept]) -> Vec<Series> {
                 response: row.response,
                 is_per_run: row.per_run,
                 points: Vec::new(),
-                found: Found::TooFew,
+                found: Found::NotSearched,
             });
+            // A result has one value; what else its line says of it is no other result.
+            if series.points.last().is_some_and(|last| (last.time, &last.commit) == (result.time, &result.commit)) {
+                continue;
+            }
             series.points.push(Point {
                 commit: result.commit.clone(),
                 changed: result.changed,
@@ -257,7 +261,7 @@ mod tests {
         let [change] = stepped.changes() else { panic!("{stepped:?}") };
         assert!(change.at == 15 && change.is_worse && (change.difference.value - 10.0).abs() < 2.0, "{change:?}");
         assert!(even.changes().is_empty() && matches!(even.found, Found::Searched { .. }), "{even:?}");
-        assert_eq!((other.points.len(), &other.found), (1, &Found::TooFew));
+        assert_eq!((other.points.len(), &other.found), (1, &Found::NotSearched));
     }
 
     #[test]

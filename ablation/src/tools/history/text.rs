@@ -17,9 +17,10 @@ const SHORT: usize = 10;
 /// What changed, in a sentence.
 pub(super) fn answer(history: &History) -> String {
     let changed = history.series.iter().filter(|series| !series.changes().is_empty()).count();
-    let searched = history.series.iter().filter(|series| series.found != Found::TooFew).count();
+    let searched = history.series.iter().filter(|series| series.found != Found::NotSearched).count();
     let results = counted(history.results, "result");
     match (searched, changed) {
+        _ if history.results == 0 => "There is no result yet; --add DIR appends one".to_owned(),
         (0, _) => {
             format!("{results}: too few to search for changes, which needs {MIN_POINTS} of one study on one machine")
         }
@@ -58,7 +59,7 @@ pub(super) fn part(group: &[Series]) -> Document {
             document.item(format!("{}, {}: {}", series.key.workload, what(series), changed(series, change)));
         }
     }
-    let few = group.iter().filter(|series| series.found == Found::TooFew).count();
+    let few = group.iter().filter(|series| series.points.len() < MIN_POINTS).count();
     if few > 0 {
         let all = if few == group.len() { "No series was searched" } else { "Some series were not searched" };
         document.text(format!("{all}: a search needs {MIN_POINTS} points, and {few} have fewer."));
@@ -137,7 +138,8 @@ fn table(group: &[Series]) -> Table {
             value.map_or_else(String::new, |value| self::point(value.value, value.interval))
         };
         let changes = match &series.found {
-            Found::TooFew => "too few points".to_owned(),
+            Found::NotSearched if series.points.len() < MIN_POINTS => "too few points".to_owned(),
+            Found::NotSearched => "not searched".to_owned(),
             Found::Searched { changes, .. } if changes.is_empty() => "none".to_owned(),
             Found::Searched { changes, .. } => {
                 let after = |change: &Change| commit(ends(series, change).1);

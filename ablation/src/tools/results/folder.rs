@@ -6,7 +6,7 @@ use crate::report;
 use crate::store::{self, StoreError};
 use crate::support::count::counted;
 use crate::support::progress::note;
-use ablate_format::{EffectsFile, Manifest};
+use ablate_format::{EffectsFile, Manifest, ReadError};
 use std::path::{Path, PathBuf};
 
 /// A folder that was read.
@@ -40,7 +40,10 @@ pub(crate) fn read(dir: &Path) -> Result<Results, StoreError> {
     let (manifest, records, bad_lines) = match store::read_judged(&dir) {
         Err(StoreError::NoRecords { .. }) => {
             let manifest = ablate_format::read_manifest(&dir)?;
-            let effects = ablate_format::read_effects(&dir)?;
+            let effects = match ablate_format::read_effects(&dir) {
+                Err(ReadError::Missing { .. }) => return Err(StoreError::NoRecords { dir }),
+                read => read?,
+            };
             return Ok(Results { dir, manifest, effects, measured: None });
         }
         read => read?,
