@@ -95,9 +95,9 @@ pub fn search(points: &[Point], draws: usize, seed: u64) -> Option<Searched> {
 
 /// A value with its weight: 1 over its variance.
 #[derive(Debug, Clone, Copy)]
-struct Weighed {
-    value: f64,
-    weight: f64,
+pub(super) struct Weighed {
+    pub(super) value: f64,
+    pub(super) weight: f64,
 }
 
 /// Divides a part that begins at `start`, and what is left on both sides of a change; returns the p value of the part.
@@ -156,7 +156,7 @@ impl Side {
 
 /// The largest energy statistic over all divisions, in units of the mean distance of two points, and the index of the first
 /// point after it. `None` when there is no division with [`MIN_SEGMENT`] points on both sides, or all points are equal.
-fn best(points: &[Weighed]) -> Option<(f64, usize)> {
+pub(super) fn best(points: &[Weighed]) -> Option<(f64, usize)> {
     let n = points.len();
     if n < 2 * MIN_SEGMENT {
         return None;
@@ -332,7 +332,7 @@ fn mean(points: &[Weighed]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::random::{chi_square, normal};
+    use crate::random::normal;
 
     fn places(values: &[f64]) -> Vec<usize> {
         search(&plain(values), 499, 1).expect("is searched").changes.iter().map(|change| change.at).collect()
@@ -419,91 +419,5 @@ mod tests {
         let uneven = weights(&points(10.0), &rests);
         assert!((uneven[2] / uneven[0] - 9.0).abs() < 1e-9, "{uneven:?}");
         assert_eq!(weights(&plain(&[1.0, 2.0]), &(vec![0.1, 0.2], 1)), [1.0, 1.0]);
-    }
-
-    #[derive(Debug, Clone, Copy, PartialEq)]
-    enum Noise {
-        Normal,
-        /// Student's t with 3 degrees of freedom.
-        Heavy,
-        /// One point in ten is five times as far out.
-        Outliers,
-        /// Normal, with this autocorrelation.
-        Remembers(f64),
-        /// Normal; three points in ten have errors three times as large, and all say theirs.
-        Uneven,
-    }
-
-    /// Noise of a standard deviation of 1, of outliers beside them, and a step of so many of these.
-    fn simulated(noise: Noise, points: usize, step: f64, at: usize, random: &mut Pcg64) -> Vec<Point> {
-        let mut last = normal(random);
-        let point = |index: usize| {
-            let mut error = None;
-            let own = match noise {
-                Noise::Normal => normal(random),
-                Noise::Heavy => normal(random) / (chi_square(random, 3) / 3.0).sqrt() / 3.0_f64.sqrt(),
-                Noise::Outliers => normal(random) * if uniform(random) < 0.1 { 5.0 } else { 1.0 },
-                Noise::Remembers(memory) => {
-                    last = memory * last + (1.0 - memory * memory).sqrt() * normal(random);
-                    last
-                }
-                Noise::Uneven => {
-                    let size = if uniform(random) < 0.3 { 3.0 } else { 1.0 };
-                    error = Some(size * 0.75_f64.sqrt());
-                    normal(random) * (0.25 + 0.75 * size * size).sqrt()
-                }
-            };
-            Point { value: own + if index >= at { step } else { 0.0 }, error }
-        };
-        (0..points).map(point).collect()
-    }
-
-    /// Percent of series in which a change is found.
-    fn found(noise: Noise, points: usize, step: f64, place: f64, times: u64) -> f64 {
-        let mut random = seeded(points as u64);
-        let count = (0..times).filter(|seed| {
-            let series = simulated(noise, points, step, (points as f64 * place) as usize, &mut random);
-            search(&series, 199, *seed).is_some_and(|searched| searched.p <= ERROR)
-        });
-        100.0 * count.count() as f64 / times as f64
-    }
-
-    #[test]
-    fn without_a_change_few_series_have_one() {
-        for noise in [Noise::Normal, Noise::Heavy, Noise::Remembers(0.2)] {
-            let share = found(noise, 20, 0.0, 0.5, 100);
-            assert!(share <= 11.0, "{noise:?}: {share}");
-        }
-        assert!(found(Noise::Normal, 20, 3.0, 0.5, 40) >= 85.0);
-    }
-
-    #[test]
-    #[ignore = "simulates 100,000 series; `just coverage` runs it"]
-    fn coverage_of_change_points() {
-        let noises = [
-            Noise::Normal,
-            Noise::Heavy,
-            Noise::Outliers,
-            Noise::Uneven,
-            Noise::Remembers(0.2),
-            Noise::Remembers(0.3),
-            Noise::Remembers(0.5),
-        ];
-        let sizes = [(0.0, 0.5), (1.0, 0.5), (2.0, 0.5), (2.0, 0.85), (3.0, 0.85)];
-        println!("noise, points: found without a change, and a step of 1, 2 SD in the middle, of 2, 3 SD at 85 %");
-        for noise in noises {
-            for points in [12, 20, 30, 50, 100] {
-                let times = if points > 50 { 400 } else { 1_000 };
-                let shares = sizes.map(|(step, place)| found(noise, points, step, place, times));
-                println!("{noise:?}, {points}: {shares:?}");
-                let most = match noise {
-                    Noise::Remembers(memory) if memory > 0.3 => 25.0,
-                    Noise::Remembers(memory) if memory > 0.2 => 10.0,
-                    Noise::Remembers(_) => 8.5,
-                    _ => 5.5,
-                };
-                assert!(shares[0] <= most, "{noise:?} {points}: {shares:?}");
-            }
-        }
     }
 }

@@ -26,6 +26,8 @@ pub mod change_points;
 #[cfg(test)]
 mod coverage;
 #[cfg(test)]
+mod coverage_change_points;
+#[cfg(test)]
 mod coverage_layouts;
 pub mod distribution;
 pub mod factorial;
