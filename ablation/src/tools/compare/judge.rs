@@ -23,6 +23,16 @@ pub(super) struct Pair<'a> {
     pub(super) new: &'a [results::Row],
     /// Whether both have records.
     pub(super) has_records: bool,
+    /// Why the values of a workload are not of the same work, by workload.
+    pub(super) refusals: &'a BTreeMap<String, String>,
+}
+
+/// Workloads that are not the same work in both, with the reason.
+pub(super) fn refusals(both: Both<'_>) -> BTreeMap<String, String> {
+    let surroundings = both.changed_surroundings();
+    let why = |name: &str| surroundings.clone().or_else(|| both.changed_workload(name));
+    let workloads = both.old.plan.workloads.iter();
+    workloads.filter_map(|workload| Some((workload.name.clone(), why(&workload.name)?))).collect()
 }
 
 /// Every row, and what was learnt of the sessions.
@@ -103,9 +113,12 @@ fn controls(pair: Pair<'_>) -> BTreeMap<Kind, Vec<Control>> {
     let (mut programs, mut workloads) = (Vec::new(), Vec::new());
     for (key, old, new) in joined(pair.old, pair.new) {
         let (Subject::Cell(id), Some(old), Some(new)) = (&key.subject, old, new) else { continue };
-        let is_control =
-            is_beside(pair.both.old, id) && pair.both.is_same_binary(id) && refusal(pair.both, old).is_none();
+        let is_control = is_beside(pair.both.old, id) && pair.both.is_same_binary(id) && refusal(pair, old).is_none();
         let Some((before, after)) = logs(pair, old, new).filter(|_| is_control) else { continue };
+        // Fewer do not tell their own error.
+        if before.blocks.min(after.blocks) < MIN_BLOCKS {
+            continue;
+        }
         let errors = (before.standard_error(), after.standard_error());
         let (Some(one), Some(other)) = errors else { continue };
         let error = one.hypot(other);
@@ -167,10 +180,9 @@ fn one_sided(key: Key, old: Option<&results::Row>, new: Option<&results::Row>) -
 }
 
 /// Why two values are not of the same work.
-fn refusal(both: Both<'_>, row: &results::Row) -> Option<String> {
-    both.changed_surroundings()
-        .or_else(|| both.changed_workload(&row.key.workload))
-        .or_else(|| row.cells.iter().find_map(|cell| both.changed_cell(cell)))
+fn refusal(pair: Pair<'_>, row: &results::Row) -> Option<String> {
+    let of_workload = pair.refusals.get(&row.key.workload).cloned();
+    of_workload.or_else(|| row.cells.iter().find_map(|cell| pair.both.changed_cell(cell)))
 }
 
 /// A difference, of logarithms or in the unit of the response.
@@ -195,7 +207,7 @@ fn compared(
         ..one_sided(old.key.clone(), Some(old), None)
     };
     let said = |verdict, reason: String| Row { verdict, reason, ..row.clone() };
-    if let Some(why) = refusal(pair.both, old) {
+    if let Some(why) = refusal(pair, old) {
         return (said(Verdict::Refused, why), None);
     }
     let side = |row: &results::Row, place: &str| {

@@ -44,7 +44,9 @@ fn compared(old: &Results, new: &Results) -> Result<Compared, CompareError> {
     let both = Both { old: &old.manifest, new: &new.manifest };
     let (before, after) = (results::rows(old), results::rows(new));
     let has_records = old.measured.is_some() && new.measured.is_some();
-    let (rows, session) = judge::judge(judge::Pair { both, old: &before, new: &after, has_records });
+    let refusals = judge::refusals(both);
+    let pair = judge::Pair { both, old: &before, new: &after, has_records, refusals: &refusals };
+    let (rows, session) = judge::judge(pair);
     let is_in_both =
         |row: &Row| !matches!(row.verdict, comparison::Verdict::OnlyInOld | comparison::Verdict::OnlyInNew);
     if !rows.iter().any(is_in_both) {
@@ -70,11 +72,15 @@ fn compared(old: &Results, new: &Results) -> Result<Compared, CompareError> {
 fn advice(old: &Manifest, new: &Manifest, one_machine: bool) -> Option<String> {
     let commit = |manifest: &Manifest| manifest.machine.facts.get("commit").cloned().flatten();
     let (before, after) = (commit(old)?, commit(new)?);
+    let is_changed = |manifest: &Manifest| {
+        manifest.machine.facts.get("uncommitted-changes").cloned().flatten().as_deref() == Some("yes")
+    };
+    let apart = if is_changed(old) || is_changed(new) { " (without the changes that were not committed)" } else { "" };
     (one_machine && before != after && old.study == new.study).then(|| {
         let (before, after) = (differs::short(&before), differs::short(&after));
         format!(
             "Both are commits of one repository on one machine, by their manifests: `cargo ablate diff {before}..{after}` runs \
-             both in the same blocks, where the session cancels and much smaller changes show."
+             both{apart} in the same blocks, where the session cancels and much smaller changes show."
         )
     })
 }

@@ -37,6 +37,9 @@ pub(crate) struct Measured {
 /// [`StoreError`]: no folder of a study, or one that cannot be read.
 pub(crate) fn read(dir: &Path) -> Result<Results, StoreError> {
     let dir = dir.to_owned();
+    if store::is_in_use(&dir) {
+        note(&format!("a study is still running in {}; what is read covers the runs so far", dir.display()));
+    }
     let (manifest, records, bad_lines) = match store::read_judged(&dir) {
         Err(StoreError::NoRecords { .. }) => {
             let manifest = ablate_format::read_manifest(&dir)?;

@@ -175,7 +175,11 @@ impl Of<'_> {
         });
         let drawn = value.and_then(|_| self.table?.effect(self.plan, contrast));
         let mut cells = vec![contrast.plus.clone(), contrast.minus.clone()];
-        cells.retain(|cell| !cell.is_empty());
+        if contrast.plus.is_empty() {
+            // A main effect is of all cells of its design.
+            let designs = ["factorial", "fractional", "plackett-burman"].into_iter();
+            cells = designs.filter_map(|design| self.plan.designs.get(design)).flatten().cloned().collect();
+        }
         Row {
             value: value.map(|value| times(value, sign)),
             drawn: drawn.map(|drawn| drawn.map(|value| value * sign)),
