@@ -8,7 +8,7 @@ use crate::support::exit::{ExitStatus, ShellCode};
 use crate::support::progress::note;
 use crate::support::settings::Settings;
 use crate::{analyse, prove, store};
-use ablate_format::Status;
+use ablate_format::{Manifest, PAGE, Status};
 use std::path::{Path, PathBuf};
 
 /// Arguments of `cargo ablate report`.
@@ -16,9 +16,9 @@ use std::path::{Path, PathBuf};
 pub(super) struct Args {
     /// The folder of results that `cargo ablate run` named.
     dir: PathBuf,
-    /// Write the report as one page of HTML that needs no network, and its figures as SVG files; print where the page is.
-    #[arg(long, conflicts_with = "json")]
-    html: bool,
+    /// Print the tables of this workload alone. May be given several times.
+    #[arg(long = "workload", value_name = "NAME", conflicts_with_all = ["json", "html"])]
+    workloads: Vec<String>,
     #[command(flatten)]
     printed: Printed,
 }
@@ -29,12 +29,14 @@ pub(super) struct Printed {
     /// Print effects.json instead of tables.
     #[arg(long)]
     json: bool,
+    /// Print where report.html is instead of tables, and write its figures as SVG files into `figures` beside it.
+    ///
+    /// The page needs no network and no other file.
+    #[arg(long, conflicts_with = "json")]
+    html: bool,
     /// Let the targets decide the exit code: 0 all are met, 1 one is missed, 3 one is open and none is missed.
     #[arg(long)]
     gate: bool,
-    /// Set by the option of `cargo ablate report`.
-    #[arg(skip)]
-    html: bool,
 }
 
 impl ExitStatus for ReportError {
@@ -47,8 +49,8 @@ pub(super) fn run(args: &Args, settings: &Settings) -> Ended {
     if store::is_in_use(&args.dir) {
         note("a study is still running in this folder; the report covers the runs so far");
     }
-    let printed = Printed { html: args.html, ..args.printed };
-    report(&args.dir, Screen::Tables, printed, settings)
+    let screen = if args.workloads.is_empty() { Screen::Tables } else { Screen::Workloads(&args.workloads) };
+    report(&args.dir, screen, args.printed, settings)
 }
 
 /// Reads the folder, writes its report and prints it.
@@ -57,6 +59,9 @@ pub(super) fn report(dir: &Path, screen: Screen<'_>, printed: Printed, settings:
     for bad in &bad_lines {
         note(&format!("{}:{}: skipped: {}", dir.join(store::RECORDS).display(), bad.line, bad.why));
     }
+    if let Screen::Workloads(names) = screen {
+        known(&manifest, names)?;
+    }
     let coverage = store::coverage(&manifest, &records);
     let (mut records, left_out) = store::whole_blocks(&manifest, records);
     if left_out > 0 {
@@ -64,11 +69,13 @@ pub(super) fn report(dir: &Path, screen: Screen<'_>, printed: Printed, settings:
     }
     prove::prove_together(&manifest.plan, &mut records);
     let written = report::write(dir, &manifest, &records, screen, settings.columns)?;
-    if printed.html {
-        let page = report::write_html(dir, &manifest, &records)?;
-        print(&format!("{}\n", page.display()))?;
-    } else {
-        print(if printed.json { &written.json } else { &written.terminal })?;
+    match printed {
+        Printed { html: true, .. } => {
+            report::write_figures(dir, &written)?;
+            print(&dir.join(PAGE).display().to_string())?;
+        }
+        Printed { json: true, .. } => print(&written.json)?,
+        Printed { .. } => print(&written.terminal)?,
     }
     let bad = records.iter().filter(|r| r.status != Status::Ok).count();
     if bad > 0 {
@@ -87,6 +94,29 @@ pub(super) fn report(dir: &Path, screen: Screen<'_>, printed: Printed, settings:
         return gate(&written.targets);
     }
     Ok(if bad == 0 && complete && !records.is_empty() { ShellCode::Good } else { ShellCode::BadRuns })
+}
+
+/// Refuses the name of a workload that the study does not have.
+fn known(manifest: &Manifest, names: &[String]) -> Result<(), UnknownWorkload> {
+    let own: Vec<&str> = manifest.plan.workloads.iter().map(|workload| workload.name.as_str()).collect();
+    match names.iter().find(|name| !own.contains(&name.as_str())) {
+        None => Ok(()),
+        Some(name) => Err(UnknownWorkload { name: name.clone(), known: own.join(", ") }),
+    }
+}
+
+/// A workload that is not in the study.
+#[derive(Debug, thiserror::Error)]
+#[error("the study has no workload `{name}`; it has {known}")]
+struct UnknownWorkload {
+    name: String,
+    known: String,
+}
+
+impl ExitStatus for UnknownWorkload {
+    fn exit(&self) -> ShellCode {
+        ShellCode::WrongCall
+    }
 }
 
 /// The exit code of a study whose targets decide.

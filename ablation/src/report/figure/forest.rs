@@ -22,13 +22,29 @@ pub(crate) struct Row {
 /// Pixels for the texts at the right.
 const TEXTS: u32 = 210;
 
+/// What the axis below the rows is of.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Axis<'a> {
+    /// Its name, with the unit.
+    pub(crate) of: &'a str,
+    /// How its numbers look.
+    pub(crate) tick: fn(f64) -> String,
+}
+
+impl<'a> Axis<'a> {
+    /// Plain numbers.
+    pub(crate) fn of(of: &'a str) -> Axis<'a> {
+        Axis { of, tick: ink::tick }
+    }
+}
+
 /// Draws the rows from top to bottom. `floor` is the largest value that is noise.
-pub(crate) fn draw(rows: &[Row], axis: &str, floor: Option<f64>) -> String {
+pub(crate) fn draw(rows: &[Row], axis: Axis<'_>, floor: Option<f64>) -> String {
     let height = rows.len() as u32 * ink::ROW + ink::AXIS + 2 * ink::MARGIN;
     ink::drawing(height, |area| fill(area, rows, axis, floor))
 }
 
-fn fill(area: &ink::Area<'_>, rows: &[Row], axis: &str, floor: Option<f64>) -> Drawn {
+fn fill(area: &ink::Area<'_>, rows: &[Row], axis: Axis<'_>, floor: Option<f64>) -> Drawn {
     let names = ink::room_for(rows.iter().map(|row| row.name.as_str()));
     let floor = floor.filter(|floor| floor.is_finite());
     let ends = rows.iter().filter_map(|row| row.mark).flat_map(|mark| [mark.ends.0, mark.ends.1, mark.value]);
@@ -43,7 +59,7 @@ fn fill(area: &ink::Area<'_>, rows: &[Row], axis: &str, floor: Option<f64>) -> D
     if let Some(floor) = floor {
         chart.draw_series([Rectangle::new([(-floor, last), (floor, -0.5)], ink::NOISE.filled())])?;
     }
-    ink::axis(&mut chart, axis)?;
+    ink::axis(&mut chart, axis.of, axis.tick)?;
     chart.draw_series([PathElement::new(vec![(0.0, last), (0.0, -0.5)], ink::INK)])?;
     for (at, row) in rows.iter().enumerate() {
         let y = at as f64;

@@ -130,7 +130,7 @@ pub(crate) fn write(area: &Area<'_>, text: String, place: (i32, i32), at: At, co
 }
 
 /// Draws a horizontal axis with lines up from its numbers, and what it is of.
-pub(crate) fn axis(chart: &mut Chart<'_, '_>, of: &str) -> Drawn {
+pub(crate) fn axis(chart: &mut Chart<'_, '_>, of: &str, tick: fn(f64) -> String) -> Drawn {
     chart
         .configure_mesh()
         .disable_y_mesh()
@@ -145,10 +145,16 @@ pub(crate) fn axis(chart: &mut Chart<'_, '_>, of: &str) -> Drawn {
         .draw()
 }
 
-/// A number at an axis. What is left of 0 after the library's own sums is 0.
+/// A number at an axis, without zeros at its end. What is left of 0 after the library's own sums is 0.
 pub(crate) fn tick(value: f64) -> String {
     match number(value).as_str() {
         "0.00" | "<0.01" | ">−0.01" => "0".to_owned(),
-        text => text.trim_end_matches(".00").to_owned(),
+        text if text.contains('.') => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        text => text.to_owned(),
     }
+}
+
+/// A number at an axis of doublings: how many times the whole is.
+pub(crate) fn times(doublings: f64) -> String {
+    format!("{}×", tick(doublings.exp2()))
 }

@@ -36,7 +36,7 @@ fn fill_spread(area: &ink::Area<'_>, strips: &[Strip], axis: &str) -> Drawn {
         .x_label_area_size(ink::AXIS)
         .set_label_area_size(LabelAreaPosition::Left, names)
         .build_cartesian_2d(span, strips.len() as f64 - 0.5..-0.5)?;
-    ink::axis(&mut chart, axis)?;
+    ink::axis(&mut chart, axis, ink::tick)?;
     for (at, strip) in strips.iter().enumerate() {
         let y = at as f64;
         let points =

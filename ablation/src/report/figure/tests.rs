@@ -1,6 +1,6 @@
 //! Every drawing is drawn, whatever the values, and has what it is given.
 
-use super::forest::{self, Row};
+use super::forest::{self, Axis, Row};
 use super::grid::{self, Square};
 use super::plane::{self, Place};
 use super::strips::{self, Strip};
@@ -22,17 +22,17 @@ fn assert_whole(svg: &str) {
 #[test]
 fn a_forest_plot_has_a_row_for_each_name_and_the_noise_floor() {
     let rows = [row("elo", 10.6, (9.29, 11.5)), row("header", -5.67, (-6.36, -4.67))];
-    let svg = forest::draw(&rows, "ns/op p10", Some(1.5));
+    let svg = forest::draw(&rows, Axis::of("ns/op p10"), Some(1.5));
     assert_whole(&svg);
     for text in ["elo", "header", "10.6", "-5.67", "ns/op p10"] {
         assert!(svg.contains(&format!("\n{text}\n")), "{text}: {svg}");
     }
     assert_eq!(svg.matches("<circle").count(), 2);
     assert!(svg.contains(&ink::hex(ink::NOISE)), "the floor");
-    assert!(!forest::draw(&rows, "", None).contains(&ink::hex(ink::NOISE)));
+    assert!(!forest::draw(&rows, Axis::of(""), None).contains(&ink::hex(ink::NOISE)));
     // A row of which nothing is known has its name alone.
     let unknown = Row { mark: None, ..rows[0].clone() };
-    assert_eq!(forest::draw(&[unknown], "", None).matches("<circle").count(), 0);
+    assert_eq!(forest::draw(&[unknown], Axis::of(""), None).matches("<circle").count(), 0);
 }
 
 #[test]
@@ -107,8 +107,8 @@ fn values_that_are_alike_missing_or_huge_have_a_range() {
         let span = range(values.iter().copied(), None);
         assert!(span.start < span.end && span.start.is_finite(), "{values:?}: {span:?}");
     }
-    assert_whole(&forest::draw(&[], "", None));
-    assert_whole(&forest::draw(&[row("a", 0.0, (0.0, 0.0))], "", Some(f64::NAN)));
+    assert_whole(&forest::draw(&[], Axis::of(""), None));
+    assert_whole(&forest::draw(&[row("a", 0.0, (0.0, 0.0))], Axis::of(""), Some(f64::NAN)));
     assert_whole(&strips::spread(&[], ""));
 }
 
@@ -118,4 +118,11 @@ fn long_names_are_cut_in_their_midst() {
     let cut = ink::fitted(name, 100);
     assert!(cut.starts_with("a-wor") && cut.ends_with("or-it") && cut.contains('…'), "{cut}");
     assert_eq!(ink::fitted("short", 100), "short");
+}
+
+#[test]
+fn numbers_at_an_axis_have_no_zeros_at_their_end() {
+    let shown = [0.0, 1e-17, -1e-17, 2.0, 10.0, 0.15, -0.1, 1_200.0].map(ink::tick);
+    assert_eq!(shown, ["0", "0", "0", "2", "10", "0.15", "−0.1", "1,200"]);
+    assert_eq!([-1.0, 0.0, 3.0].map(ink::times), ["0.5×", "1×", "8×"]);
 }

@@ -46,7 +46,7 @@ fn fill(area: &ink::Area<'_>, (from, steps, to): (&str, &[Step], &str), total: &
         .set_label_area_size(LabelAreaPosition::Left, names)
         .set_label_area_size(LabelAreaPosition::Right, TEXTS)
         .build_cartesian_2d(span, last..-0.5)?;
-    ink::axis(&mut chart, axis)?;
+    ink::axis(&mut chart, axis, ink::tick)?;
     chart.draw_series([PathElement::new(vec![(0.0, last), (0.0, -0.5)], ink::INK)])?;
     let rows = places.iter().zip(steps).enumerate();
     for (row, ((start, end), step)) in rows {

@@ -22,11 +22,11 @@ pub(crate) struct Standing<'a> {
     pub(crate) added: Option<Estimate>,
     /// The smallest effect that would have been found four times in five.
     detectable: Option<f64>,
-    pub(super) proof: Proof,
+    pub(crate) proof: Proof,
     /// What tells its levels apart, where it has no counters; empty otherwise.
     evidence: &'a str,
     /// Why nothing is claimed; empty otherwise.
-    pub(super) reason: &'a str,
+    pub(crate) reason: &'a str,
     /// Whether the title names a level that the baseline does not have.
     is_of_a_level: bool,
     crossed: Option<&'a CrossedFactor>,
@@ -300,7 +300,7 @@ impl Standing<'_> {
     }
 
     /// What proves that the levels are two different things.
-    pub(super) fn proof(&self, manifest: &Manifest) -> String {
+    pub(crate) fn proof(&self, manifest: &Manifest) -> String {
         let planned = manifest.plan.factors.iter().find(|planned| planned.name == self.factor);
         match planned.map_or(&[][..], |planned| &planned.proof) {
             [] if self.evidence.is_empty() => "proven: its levels are told apart".to_owned(),

@@ -1,10 +1,12 @@
 "use strict";
 // Sorts a table by a column, and leaves out rows. Without this script the tables are complete, in their own order.
 (() => {
-  // The number that a cell begins with: "−1,234 [1, 2]" is -1234. Text without one sorts behind all numbers.
+  const UNITS = { KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30, "µs": 1e3, ms: 1e6, s: 1e9 };
+  // The number that a cell begins with, in the smallest unit: "≤ −1.5 KiB [1, 2]" is -1536. Text sorts behind all numbers.
   const numberOf = (text) => {
-    const found = text.replaceAll(",", "").replaceAll("−", "-").match(/^[<>|≥ ]*([+-]?\d+(\.\d+)?(e[+-]?\d+)?)/);
-    return found ? Number(found[1]) : null;
+    const plain = text.replaceAll(",", "").replaceAll("−", "-");
+    const found = plain.match(/^[^\p{L}\d+-]*([+-]?\d+(?:\.\d+)?(?:e[+-]?\d+)?)\s?(\p{L}*)/u);
+    return found ? Number(found[1]) * (UNITS[found[2]] ?? 1) : null;
   };
   const compare = (a, b, down) => {
     const [x, y] = [numberOf(a), numberOf(b)];

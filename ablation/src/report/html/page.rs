@@ -1,19 +1,28 @@
 //! The page: its frame, its sections, and what stands around a figure.
 
 use super::figures::{Figure, Figures};
-use super::{Sections, Study, tables};
-use crate::report::document::Part;
+use super::profiles::Profile;
+use super::sections::Sections;
+use super::{origin, profiles, tables};
+use crate::report::content::{Study, has_factors};
+use crate::report::document::{Document, Part};
 use crate::report::figure::ink;
+use crate::support::call::PROGRAM;
+use ablate_format::{EFFECTS, RECORDS};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 pub(super) const RULES: &str = include_str!("page.css");
 pub(super) const SCRIPT: &str = include_str!("page.js");
 
+/// Studies with up to so many workloads show everything of each at once.
+const FEW: usize = 3;
+
 /// Nothing may be loaded, whatever a name in the study contains.
 pub(super) const POLICY: &str =
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:";
 
-pub(super) fn render(study: Study<'_>, sections: &Sections, figures: &Figures) -> Markup {
+pub(super) fn render(study: Study<'_>, sections: &Sections, figures: &Figures, graphs: &[Profile]) -> Markup {
+    let parts = Parts { study, sections, figures, graphs };
     let name = tables::clean(&study.manifest.study);
     html! {
         (DOCTYPE)
@@ -30,16 +39,11 @@ pub(super) fn render(study: Study<'_>, sections: &Sections, figures: &Figures) -
             body {
                 a.skip href="#answer" { "To the answer" }
                 (head(study, sections))
-                (contents(study, figures))
+                (contents(&parts))
                 main {
-                    (answer(sections, figures))
-                    @for (at, workload) in study.analysis.workloads.iter().enumerate() {
-                        (self::workload(study, at, &workload.name, sections, figures))
-                    }
-                    (section("gaps", "Where the gaps come from", &tables::document(&sections.gaps)))
-                    (section("switches", "Switches, and runs that failed", &tables::document(&sections.closing)))
-                    (section("study", "The study and its machine", &self::study(study, sections)))
-                    (section("limits", "What these numbers cannot show", &limits(study)))
+                    (answer(&parts))
+                    @for at in 0..study.analysis.workloads.len() { (workload(&parts, at)) }
+                    @for part in parts.closing() { (section(part.id, part.title, &part.content)) }
                 }
                 footer {
                     p {
@@ -65,36 +69,77 @@ pub(super) fn colours() -> String {
 
 fn head(study: Study<'_>, sections: &Sections) -> Markup {
     let parts = sections.answer.parts();
+    let name = tables::clean(&study.manifest.study);
     let title = parts.iter().find_map(|part| if let Part::Title(text) = part { Some(text.as_str()) } else { None });
     let text = parts.iter().find_map(|part| if let Part::Text(text) = part { Some(text.as_str()) } else { None });
     html! {
         header {
-            p.kicker { "What does each part of " strong { (tables::clean(&study.manifest.study)) } " cost?" }
+            p.kicker {
+                @if has_factors(study.manifest) {
+                    "What does each part of " strong { (name) } " cost?"
+                } @else {
+                    "How does the subject of " strong { (name) } " stand beside its peers?"
+                }
+            }
             h1 { (tables::clean(text.unwrap_or("Nothing is known yet."))) }
             p.size { (tables::clean(title.unwrap_or_default())) }
         }
     }
 }
 
-fn contents(study: Study<'_>, figures: &Figures) -> Markup {
+/// What the sections of a page are made from.
+struct Parts<'a> {
+    study: Study<'a>,
+    sections: &'a Sections,
+    figures: &'a Figures,
+    graphs: &'a [Profile],
+}
+
+/// A section at the end.
+struct Closing {
+    id: &'static str,
+    title: &'static str,
+    content: Markup,
+}
+
+impl Parts<'_> {
+    /// The sections after those of the workloads, without those that have nothing to say.
+    fn closing(&self) -> Vec<Closing> {
+        let Parts { study, sections, graphs, .. } = *self;
+        let tables = |id, title, document: &Document| {
+            (!document.parts().is_empty()).then(|| Closing { id, title, content: tables::document(document) })
+        };
+        let graphs = (!graphs.is_empty()).then(|| profiles::markup(graphs));
+        let about = html! {
+            (tables::document(&sections.study))
+            (origin::origin(study))
+        };
+        [
+            tables("gaps", "Where the gaps come from", &sections.gaps),
+            graphs.map(|content| Closing { id: "graphs", title: "Where the time is spent", content }),
+            tables("proof", "How each toggle was proven", &sections.proof),
+            tables("switches", "Switches, and runs that failed", &sections.closing),
+            Some(Closing { id: "study", title: "The study and its machine", content: about }),
+            Some(Closing { id: "limits", title: "What these numbers cannot show", content: limits(study) }),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+}
+
+fn contents(parts: &Parts<'_>) -> Markup {
+    let workloads = &parts.study.analysis.workloads;
     html! {
         nav aria-label="Contents" {
             details open {
                 summary { "Contents" }
                 ul {
                     li { a href="#answer" { "The answer" } }
-                    @for (at, (workload, of)) in study.analysis.workloads.iter().zip(&figures.workloads).enumerate() {
-                        li {
-                            a href={ "#workload-" (at + 1) } { (tables::clean(&workload.name)) }
-                            @if study.analysis.workloads.len() == 1 {
-                                ul { @for figure in &of.figures { li { a href={ "#" (figure.id) } { (figure.title) } } } }
-                            }
-                        }
+                    @for (at, workload) in workloads.iter().enumerate() {
+                        li { a href={ "#workload-" (at + 1) } { (tables::clean(&workload.name)) } }
                     }
-                    li { a href="#gaps" { "Where the gaps come from" } }
-                    li { a href="#switches" { "Switches, and runs that failed" } }
-                    li { a href="#study" { "The study and its machine" } }
-                    li { a href="#limits" { "What these numbers cannot show" } }
+                    @for part in parts.closing() { li { a href={ "#" (part.id) } { (part.title) } } }
                 }
             }
         }
@@ -110,52 +155,59 @@ fn section(id: &str, title: &str, content: &Markup) -> Markup {
     }
 }
 
-fn answer(sections: &Sections, figures: &Figures) -> Markup {
+fn answer(parts: &Parts<'_>) -> Markup {
     let content = html! {
-        (tables::document(&sections.answer.without_first_text()))
-        @if let Some(claims) = &figures.claims { (figure(claims, "records.jsonl")) }
-        (tables::document(&sections.claims))
+        (tables::document(&parts.sections.answer.without_first_text()))
+        @for each in &parts.figures.answer { (figure(each)) }
+        (tables::document(&parts.sections.claims))
     };
     section("answer", "The answer", &content)
 }
 
-fn workload(study: Study<'_>, at: usize, name: &str, sections: &Sections, figures: &Figures) -> Markup {
-    let of = &study.analysis.workloads[at];
+/// The figures of a workload and its tables. In a long page only what is asked first is open.
+fn workload(parts: &Parts<'_>, at: usize) -> Markup {
+    let of = &parts.study.analysis.workloads[at];
+    let is_open = parts.study.analysis.workloads.len() <= FEW;
+    let (first, others) = parts.figures.workloads[at].split_at(parts.figures.workloads[at].len().min(1));
+    let name = tables::clean(&of.name);
     let content = html! {
         @if !of.about.is_empty() { p.about { (tables::clean(&of.about)) } }
-        @for each in &figures.workloads[at].figures { (figure(each, "records.jsonl")) }
-        details {
-            summary { "All tables of " (tables::clean(name)) }
-            (tables::document(&sections.workloads[at]))
+        @for each in first { (figure(each)) }
+        @if is_open {
+            @for each in others { (figure(each)) }
+        } @else if !others.is_empty() {
+            details {
+                summary { "Every figure of " (name) }
+                @for each in others { (figure(each)) }
+            }
+        }
+        details open[is_open] {
+            summary { "Every table of " (name) }
+            (tables::document(&parts.sections.workloads[at]))
         }
     };
-    section(&format!("workload-{}", at + 1), &tables::clean(name), &content)
+    section(&format!("workload-{}", at + 1), &name, &content)
 }
 
 /// A figure with its title, how it is read, its values in words, and where they come from.
-fn figure(figure: &Figure, records: &str) -> Markup {
+fn figure(figure: &Figure) -> Markup {
     html! {
         figure id=(figure.id) {
             figcaption {
-                h3 { (figure.title) }
-                p { (figure.legend) }
+                h3 { (tables::clean(&figure.title)) }
+                p { (tables::clean(&figure.legend)) }
             }
             div.drawing role="img" aria-label=(tables::clean(&figure.words)) tabindex="0" { (PreEscaped(&figure.svg)) }
-            p.source {
-                a href={ "figures/" (figure.id) ".svg" } { "as an SVG file" } " · "
-                a href=(records) { "its records" }
+            details.source {
+                summary { "Where this comes from: " (figure.origin.count) }
+                p {
+                    "In " a href=(RECORDS) { (RECORDS) } ", selected by "
+                    code { "jq '" (tables::clean(&figure.origin.filter)) "' " (RECORDS) }
+                    "; what they come to is in " a href=(EFFECTS) { (EFFECTS) }
+                    ". As a drawing of its own: " code { "figures/" (figure.id) ".svg" } " by "
+                    code { (PROGRAM) " report --html" } "."
+                }
             }
-        }
-    }
-}
-
-fn study(study: Study<'_>, sections: &Sections) -> Markup {
-    let manifest = study.manifest;
-    html! {
-        (tables::document(&sections.study))
-        details {
-            summary { "Machine, as the manifest has it" }
-            dl { @for (key, value) in &manifest.machine.facts { dt { (tables::clean(key)) } dd { (tables::clean(value.as_deref().unwrap_or("unknown"))) } } }
         }
     }
 }

@@ -40,28 +40,31 @@ fn runs(parts: &[Part]) -> Vec<Run<'_>> {
     out
 }
 
-/// A table that scrolls by itself where it is wider than the page, and that the script sorts.
+/// A table that scrolls by itself where it is wider than the page, and that the script sorts. Columns of bars are left to
+/// the figures.
 pub(super) fn table(table: &Table) -> Markup {
+    let columns = || table.header().iter().zip(table.columns()).enumerate().filter(|(_, (text, _))| !text.is_empty());
     let name = table.header().first().map_or_else(String::new, |text| clean(text));
     html! {
-        div.table tabindex="0" role="region" aria-label={ "Table: " (name) } {
+        // A part that scrolls needs a place in the order of the keyboard.
+        div.table tabindex="0" role="group" aria-label={ "Table by " (name) } {
             @if table.rows().len() >= FILTERED_ROWS {
                 label.filter { "Rows with " input type="search" placeholder="any text" autocomplete="off"; }
             }
             table {
                 thead { tr {
-                    @for (text, column) in table.header().iter().zip(table.columns()) {
+                    @for (_, (text, column)) in columns() {
                         th scope="col" class=[is_number(*column).then_some("number")] { (clean(text)) }
                     }
                 } }
                 tbody {
-                    @for row in table.rows() {
+                    @for row in whole(table.rows()) {
                         tr {
-                            @for (at, (text, column)) in row.iter().zip(table.columns()).enumerate() {
+                            @for (at, (_, column)) in columns() {
                                 @if at == 0 {
-                                    th scope="row" { (clean(text)) }
+                                    th scope="row" { (clean(row[at])) }
                                 } @else {
-                                    td class=[is_number(*column).then_some("number")] { (clean(text)) }
+                                    td class=[is_number(*column).then_some("number")] { (clean(row[at])) }
                                 }
                             }
                         }
@@ -72,6 +75,18 @@ pub(super) fn table(table: &Table) -> Markup {
     }
 }
 
+/// Rows that can stand in any order: what begins a row and is left out because the row above has it is there again.
+fn whole(rows: &[Vec<String>]) -> Vec<Vec<&str>> {
+    let mut whole: Vec<Vec<&str>> = Vec::new();
+    for row in rows {
+        let begins = row.iter().position(|text| !text.is_empty()).unwrap_or(0);
+        let above = whole.last().map(|above| &above[..begins]).unwrap_or_default();
+        let own = row[above.len()..].iter().map(String::as_str);
+        whole.push(above.iter().copied().chain(own).collect());
+    }
+    whole
+}
+
 fn is_number(column: Column) -> bool {
     column == Column::Numbers
 }
@@ -79,4 +94,25 @@ fn is_number(column: Column) -> bool {
 /// A text of the program's on one line, without what a terminal would obey.
 pub(super) fn clean(text: &str) -> String {
     printable_lines(text).replace(['\n', '\t'], " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_stands_by_itself() {
+        let row = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+        let rows = [row(&["a", "x", "1"]), row(&["", "", "2"]), row(&["", "y", ""]), row(&["b", "", "3"])];
+        assert_eq!(whole(&rows), [["a", "x", "1"], ["a", "x", "2"], ["a", "y", ""], ["b", "", "3"]]);
+        assert_eq!(whole(&[row(&["", "1"])]), [["", "1"]]);
+    }
+
+    #[test]
+    fn a_column_without_a_name_is_left_out() {
+        let mut bars = Table::new(["<part", "=", "ns"]);
+        bars.row(["faults", "███", "12"]);
+        let page = table(&bars).into_string();
+        assert!(page.contains("12") && !page.contains('█'), "{page}");
+    }
 }

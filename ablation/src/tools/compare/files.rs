@@ -3,7 +3,7 @@
 use super::comparison::{Compared, Comparison, Folder, Row, Verdict};
 use super::error::CompareError;
 use super::text;
-use crate::report::figure::forest::{self, Row as Drawn};
+use crate::report::figure::forest::{self, Axis, Row as Drawn};
 use crate::report::figure::{Mark, Tone};
 use crate::report::html::plain::{self, Figure, Page, Section};
 use crate::report::number::percent;
@@ -171,7 +171,7 @@ fn forest(compared: &Compared, number: usize) -> Option<Figure> {
              hold for all rows together.{left_out}"
         ),
         words: drawn.iter().map(|row| format!("{}: {}", row.name, row.text)).collect::<Vec<_>>().join("; "),
-        svg: forest::draw(&drawn, "% of the old value", None),
+        svg: forest::draw(&drawn, Axis::of("% of the old value"), None),
     })
 }
 

@@ -1,18 +1,22 @@
 //! Which figures a study has, and what they are drawn from.
 
-use super::Study;
+mod thin;
+
 use crate::analyse::{CellSummary, Response, Verdict, WorkloadAnalysis};
 use crate::gap::study::GapBreakdown;
-use crate::report::figure::forest::{self, Row};
+use crate::prove::JudgedRun;
+use crate::report::content::Study;
+use crate::report::figure::forest::{self, Axis, Row};
 use crate::report::figure::grid::{self, Square};
 use crate::report::figure::plane::{self, Place};
 use crate::report::figure::strips::{self, Strip};
 use crate::report::figure::waterfall::{self, Step};
-use crate::report::figure::{Mark, Tone};
+use crate::report::figure::{Mark, Tone, ink};
 use crate::report::headline::{Standing, standings};
-use crate::report::number::{Unit, counted, interval, percent, signed, signed_point};
-use ablate_format::CellKind;
+use crate::report::number::{Unit, counted, interval, percent, point, signed, signed_point};
+use crate::report::peers::best;
 use ablate_format::effects::Estimate;
+use ablate_format::{CellKind, Pass};
 
 /// Rows of the figure over all workloads.
 const CLAIMS_MAX: usize = 24;
@@ -30,42 +34,71 @@ pub(super) struct Figure {
     /// How it is read.
     pub(super) legend: String,
     pub(super) svg: String,
+    /// The records that it is made from.
+    pub(super) origin: Origin,
 }
 
-/// The figures of a workload.
-pub(super) struct OfWorkload {
-    pub(super) figures: Vec<Figure>,
+/// Where the values of a figure come from.
+#[derive(Clone)]
+pub(super) struct Origin {
+    /// How many records, and which, for people.
+    pub(super) count: String,
+    /// What selects them: a filter of jq.
+    pub(super) filter: String,
 }
 
 /// The figures of a study.
 pub(super) struct Figures {
-    /// What costs and saves most, over all workloads.
-    pub(super) claims: Option<Figure>,
-    /// One entry for each workload.
-    pub(super) workloads: Vec<OfWorkload>,
+    /// Those over all workloads.
+    pub(super) answer: Vec<Figure>,
+    /// Those of each workload.
+    pub(super) workloads: Vec<Vec<Figure>>,
 }
 
 impl Figures {
     pub(super) fn all(&self) -> impl Iterator<Item = &Figure> {
-        self.claims.iter().chain(self.workloads.iter().flat_map(|of| &of.figures))
+        self.answer.iter().chain(self.workloads.iter().flatten())
     }
 }
 
 pub(super) fn of_study(study: Study<'_>) -> Figures {
-    let workloads =
-        study.analysis.workloads.iter().map(|workload| OfWorkload { figures: of_workload(study, workload) });
-    Figures { claims: claims(study), workloads: workloads.collect() }
+    let workloads = study.analysis.workloads.iter().map(|workload| of_workload(study, workload));
+    Figures { answer: claims(study).into_iter().chain(ratios(study)).collect(), workloads: workloads.collect() }
 }
 
 fn of_workload(study: Study<'_>, workload: &WorkloadAnalysis) -> Vec<Figure> {
     let breakdowns = study.explained.breakdowns.iter().filter(|gap| gap.workload == workload.name);
-    [attribution(study, workload), memory(study, workload), interactions(workload)]
+    let breakdowns: Vec<Figure> = breakdowns.map(|each| gap(study, each)).collect();
+    [attribution(study, workload), memory(study, workload), interactions(study, workload)]
         .into_iter()
         .flatten()
-        .chain(breakdowns.map(gap))
-        .chain(spread(workload))
-        .chain(over_blocks(workload))
+        .chain(breakdowns)
+        .chain(spread(study, workload))
+        .chain(over_blocks(study, workload))
         .collect()
+}
+
+/// The timed runs of one workload, or of all.
+fn timed(study: Study<'_>, workload: Option<&str>) -> Origin {
+    let is_meant =
+        |record: &&JudgedRun| record.pass == Pass::Timing && workload.is_none_or(|name| &*record.workload == name);
+    let runs = counted(study.records.iter().filter(is_meant).count(), "timed run");
+    match workload {
+        None => Origin { count: format!("{runs} of all workloads"), filter: "select(.pass == \"timing\")".to_owned() },
+        Some(name) => Origin {
+            count: format!("{runs} of {name}"),
+            filter: format!("select(.pass == \"timing\" and .workload == \"{name}\")"),
+        },
+    }
+}
+
+/// Every run of one workload: those that were timed, and those whose events were counted.
+fn of_all_passes(study: Study<'_>, workload: &str) -> Origin {
+    let runs = study.records.iter().filter(|record| &*record.workload == workload).count();
+    Origin {
+        count: format!("{} of {workload}, timed and counted, and the unit costs", counted(runs, "run")),
+        filter: format!("select(.workload == \"{workload}\" or .pass == \"unit-costs\")"),
+    }
 }
 
 /// A name that a link and a file may have.
@@ -106,7 +139,8 @@ fn claims(study: Study<'_>) -> Option<Figure> {
         title: "What costs and what saves, in percent of the baseline".to_owned(),
         words: words(&rows),
         legend: format!("Every effect that was told apart from 0, with its 95 % interval; + costs.{left_out}"),
-        svg: forest::draw(&rows, "% of the baseline", None),
+        svg: forest::draw(&rows, Axis::of("% of the baseline"), None),
+        origin: timed(study, None),
     })
 }
 
@@ -166,7 +200,8 @@ fn attribution(study: Study<'_>, workload: &WorkloadAnalysis) -> Option<Figure> 
         legend:
             "Value and 95 % interval; + costs. The grey band is the noise floor: what a switch without effect shows."
                 .to_owned(),
-        svg: forest::draw(&rows, &unit.with(workload.response), floor),
+        svg: forest::draw(&rows, Axis::of(&unit.with(workload.response)), floor),
+        origin: timed(study, Some(&workload.name)),
     })
 }
 
@@ -202,11 +237,12 @@ fn memory(study: Study<'_>, workload: &WorkloadAnalysis) -> Option<Figure> {
         words: places.iter().map(say).collect::<Vec<_>>().join("; "),
         legend: "To the right: costs time. Upwards: costs memory, at its peak. Lines are 95 % intervals.".to_owned(),
         svg: plane::draw(&places, &unit.with(workload.response), "MiB at the peak"),
+        origin: timed(study, Some(&workload.name)),
     })
 }
 
 /// The interactions of a workload whose factors are crossed.
-fn interactions(workload: &WorkloadAnalysis) -> Option<Figure> {
+fn interactions(study: Study<'_>, workload: &WorkloadAnalysis) -> Option<Figure> {
     let crossed = workload.crossed.as_ref()?;
     let names: Vec<String> = crossed.factors.iter().map(|factor| factor.factor.clone()).collect();
     if crossed.interactions.is_empty() || names.len() > grid::most(&names) {
@@ -237,11 +273,12 @@ fn interactions(workload: &WorkloadAnalysis) -> Option<Figure> {
             unit.label()
         ),
         svg: grid::draw(&names, &squares),
+        origin: timed(study, Some(&workload.name)),
     })
 }
 
 /// The gap to one peer.
-fn gap(gap: &GapBreakdown) -> Figure {
+fn gap(study: Study<'_>, gap: &GapBreakdown) -> Figure {
     let rows = &gap.breakdown.rows;
     let unit = Unit::of(rows.iter().map(|row| row.ns).chain([gap.breakdown.gap]), Unit::LIMIT);
     let step = |row: &crate::gap::breakdown::Row| {
@@ -258,53 +295,122 @@ fn gap(gap: &GapBreakdown) -> Figure {
         words: format!("{}; all together: {total}", said.join("; ")),
         legend: "From the peer, at 0, to the subject. Red steps make it worse, green ones better.".to_owned(),
         svg: waterfall::draw(&gap.peer, &steps, "the gap", &total, &unit.delta()),
+        origin: of_all_passes(study, &gap.workload),
     }
 }
 
-/// The values of cells over blocks, in one unit.
-fn strips(workload: &WorkloadAnalysis) -> (Unit, Vec<Strip>) {
-    let cells: Vec<&CellSummary> = workload.cells.iter().filter(|cell| !cell.by_block.is_empty()).collect();
-    let main = cells.iter().filter_map(|cell| cell.value(workload.response));
-    let unit = Unit::of_workload(workload, main, Unit::LIMIT);
-    let strip = |cell: &&CellSummary| Strip {
+/// The cells of which runs are shown, and the unit of all.
+fn shown(workload: &WorkloadAnalysis) -> (Unit, Vec<&CellSummary>) {
+    let cells = || workload.cells.iter().filter(|cell| !cell.by_block.is_empty());
+    let unit = Unit::of_workload(workload, cells().filter_map(|cell| cell.value(workload.response)), Unit::LIMIT);
+    (unit, cells().take(CELLS_MAX).collect())
+}
+
+fn strip(cell: &CellSummary, workload: &WorkloadAnalysis, unit: Unit, values: Vec<(u32, f64)>) -> Strip {
+    Strip {
         name: match cell.arm {
             Some(arm) => format!("{} ({})", cell.name, arm.as_str()),
             None => cell.name.clone(),
         },
-        values: cell.by_block.iter().map(|(block, value)| (*block, unit.from(*value))).collect(),
+        values: values.into_iter().map(|(block, value)| (block, unit.from(value))).collect(),
         mark: cell.value(workload.response).map(|value| mark(unit.estimate(value))),
-    };
-    (unit, cells.iter().take(CELLS_MAX).map(strip).collect())
+    }
 }
 
-fn spread(workload: &WorkloadAnalysis) -> Option<Figure> {
-    let (unit, strips) = strips(workload);
-    let runs: usize = strips.iter().map(|strip| strip.values.len()).sum();
+fn spread(study: Study<'_>, workload: &WorkloadAnalysis) -> Option<Figure> {
+    let (unit, cells) = shown(workload);
+    let strips: Vec<Strip> =
+        cells.iter().map(|cell| strip(cell, workload, unit, thin::by_rank(&cell.by_block))).collect();
+    let runs: usize = cells.iter().map(|cell| cell.by_block.len()).sum();
+    let many = if cells.iter().any(|cell| cell.by_block.len() > thin::MOST) {
+        format!(
+            " Of a cell with more runs, {} are shown, at equal distances from the lowest to the highest.",
+            thin::MOST
+        )
+    } else {
+        String::new()
+    };
     (runs > 0).then(|| Figure {
         id: id(&["runs", &workload.name]),
         title: format!("Every timed run in {}", workload.name),
         words: format!("{} of {}", counted(runs, "run"), counted(strips.len(), "cell")),
-        legend:
-            "A point is a run. Two heaps of points are two speeds. The stroke is the median with its 95 % interval."
-                .to_owned(),
+        legend: format!(
+            "A point is a run. Two heaps of points are two speeds. The stroke is the median with its 95 % interval.{many}"
+        ),
         svg: strips::spread(&strips, &unit.with(workload.response)),
+        origin: timed(study, Some(&workload.name)),
     })
 }
 
-/// The baseline, its placebo and the peers over the blocks.
-fn over_blocks(workload: &WorkloadAnalysis) -> Option<Figure> {
-    let (unit, strips) = strips(workload);
+/// The baseline and its placebo over the blocks.
+fn over_blocks(study: Study<'_>, workload: &WorkloadAnalysis) -> Option<Figure> {
+    let (unit, cells) = shown(workload);
     let is_shown =
-        |cell: &&CellSummary| matches!(cell.kind, CellKind::Baseline | CellKind::Placebo) && cell.by_block.len() > 1;
-    let cells = workload.cells.iter().filter(|cell| !cell.by_block.is_empty()).take(CELLS_MAX);
-    let shown: Vec<Strip> = cells.zip(&strips).filter(|(cell, _)| is_shown(cell)).map(|(_, s)| s.clone()).collect();
-    (!shown.is_empty()).then(|| Figure {
+        |cell: &&&CellSummary| matches!(cell.kind, CellKind::Baseline | CellKind::Placebo) && cell.by_block.len() > 1;
+    let shown: Vec<&CellSummary> = cells.iter().filter(is_shown).copied().collect();
+    let width = shown.iter().map(|cell| thin::width(cell.by_block.len())).max()?;
+    let strips: Vec<Strip> =
+        shown.iter().map(|cell| strip(cell, workload, unit, thin::by_time(&cell.by_block, width))).collect();
+    let many = if width > 1 { format!(" A point is the median of {width} blocks.") } else { String::new() };
+    Some(Figure {
         id: id(&["blocks", &workload.name]),
         title: format!("{} over time", workload.name),
-        words: format!("{} over the blocks, in the order in which they ran", counted(shown.len(), "cell")),
-        legend: "The baseline, and the same program again as its placebo. A slope is drift; both move alike, and differences \
-                 within blocks cancel it."
-            .to_owned(),
-        svg: strips::over_blocks(&shown, &unit.with(workload.response)),
+        words: format!("{} over the blocks, in the order in which they ran", counted(strips.len(), "cell")),
+        legend: format!(
+            "The baseline, and the same program again as its placebo. A slope is drift; both move alike, and differences \
+             within blocks cancel it.{many}"
+        ),
+        svg: strips::over_blocks(&strips, &unit.with(workload.response)),
+        origin: timed(study, Some(&workload.name)),
+    })
+}
+
+/// The subject against the best competitor in each workload.
+fn ratios(study: Study<'_>) -> Option<Figure> {
+    let workloads = &study.analysis.workloads;
+    let mut rows: Vec<Row> = workloads.iter().filter_map(ratio).collect();
+    if rows.is_empty() {
+        return None;
+    }
+    let value = |row: &Row| row.mark.map_or(0.0, |mark| mark.value);
+    rows.sort_by(|a, b| value(b).total_cmp(&value(a)));
+    let left_out = match rows.len().saturating_sub(CLAIMS_MAX) {
+        0 => String::new(),
+        more => format!(" {} between the ends of this list are not drawn.", counted(more, "workload")),
+    };
+    if rows.len() > CLAIMS_MAX {
+        rows.drain(CLAIMS_MAX / 2..rows.len() - CLAIMS_MAX / 2);
+    }
+    Some(Figure {
+        id: "ratios".to_owned(),
+        title: "The subject against the best peer of each workload".to_owned(),
+        words: words(&rows),
+        legend: format!(
+            "How many times as much the subject takes, with its 95 % interval; to the left of 1× it takes less.{left_out}"
+        ),
+        svg: forest::draw(&rows, Axis { of: "subject / best peer", tick: ink::times }, None),
+        origin: timed(study, None),
+    })
+}
+
+fn ratio(workload: &WorkloadAnalysis) -> Option<Row> {
+    let best = best(workload)?;
+    let ratio = best.gap_ratio.map(Estimate::plus_one)?;
+    let sign = if workload.response.quantity().is_better_high() { -1.0 } else { 1.0 };
+    let doublings = |ratio: f64| sign * ratio.max(f64::MIN_POSITIVE).log2();
+    let ends = ratio.interval.map(|(lo, hi)| {
+        let (lo, hi) = (doublings(lo), doublings(hi));
+        (lo.min(hi), lo.max(hi))
+    });
+    let tone = match ends {
+        Some((lo, _)) if lo > 0.0 => Tone::Cost,
+        Some((_, hi)) if hi < 0.0 => Tone::Saving,
+        _ => Tone::Open,
+    };
+    Some(Row {
+        name: workload.name.clone(),
+        mark: Some(Mark::new(doublings(ratio.value), ends)),
+        tone,
+        text: format!("{} of {} {}", point(ratio.value, None), best.peer, interval(ratio.interval)),
     })
 }
