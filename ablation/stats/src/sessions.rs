@@ -471,6 +471,6 @@ mod tests {
     #[test]
     #[ignore = "simulates 48,000 comparisons; `just coverage` runs it"]
     fn coverage_of_differences_between_sessions() {
-        check(2_000, &[(2, 1), (2, 4), (3, 1), (5, 4)], 7.0);
+        check(2_000, &[(2, 1), (2, 4), (3, 1), (5, 4)], 6.5);
     }
 }

@@ -94,9 +94,9 @@ fn results_are_compared_side_by_side() {
     assert_eq!(row(&slower, "peer-two")["verdict"], "same-binary");
     assert_eq!(slower["comparisons"][0]["sessions"][0]["controls"], 2, "{slower:#}");
     let page = std::fs::read_to_string(bench.path("c.html")).expect("is written");
-    assert!(page.contains("<svg") && page.contains("2 worse and 0 better of 2 rows"), "{page}");
+    assert!(page.contains("<svg") && page.contains("3 worse and 0 better of 3 rows"), "{page}");
     let said = bench.ablate(&["compare", "a", "slower", "--markdown", "c.md"]);
-    assert!(said.code == 0 && said.out.contains("2 worse and 0 better of 2 rows"), "{said:#?}");
+    assert!(said.code == 0 && said.out.contains("3 worse and 0 better of 3 rows"), "{said:#?}");
     assert!(std::fs::read_to_string(bench.path("c.md")).expect("is written").contains("| plain"));
     // Three folders: each against the first.
     let three = json(&bench.ablate(&["compare", "a", "same", "slower", "--json"]), 0);

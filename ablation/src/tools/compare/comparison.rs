@@ -83,6 +83,8 @@ pub(crate) struct Row {
     pub(crate) response: MainResponse,
     /// Whether a process as a whole is one operation.
     pub(crate) is_per_run: bool,
+    /// Whether the values are those of the baseline over the geometric mean of the controls: ratios without a unit.
+    pub(crate) is_beside: bool,
     /// The value in the base, with its own interval.
     pub(crate) old: Option<Estimate>,
     /// The value in the other folder.

@@ -9,6 +9,7 @@ use crate::report::html::plain::{self, Figure, Page, Section};
 use crate::report::number::percent;
 use crate::support::files;
 use crate::tools::results::Subject;
+use ablate_format::Quantity;
 use ablate_format::effects::Estimate;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -111,12 +112,12 @@ fn row(row: &Row) -> Value {
     };
     json!({
         "workload": row.key.workload,
-        "kind": row.key.subject.kind(),
+        "kind": if row.is_beside { "beside-controls" } else { row.key.subject.kind() },
         "name": name,
         "contrast": contrast,
         "arm": arm,
         "response": row.response.as_str(),
-        "unit": row.response.quantity(),
+        "unit": if row.is_beside { Quantity::Number } else { row.response.quantity() },
         "old": estimate(row.old),
         "new": estimate(row.new),
         "difference": estimate(row.difference),

@@ -5,10 +5,12 @@
 //! (docs/methodology.md). What was not the same work is refused with the reason.
 
 mod comparison;
+mod controls;
 mod differs;
 mod error;
 mod files;
 mod judge;
+mod pair;
 mod text;
 
 use crate::tools::results::{self, Results};
@@ -44,8 +46,8 @@ fn compared(old: &Results, new: &Results) -> Result<Compared, CompareError> {
     let both = Both { old: &old.manifest, new: &new.manifest };
     let (before, after) = (results::rows(old), results::rows(new));
     let has_records = old.measured.is_some() && new.measured.is_some();
-    let refusals = judge::refusals(both);
-    let pair = judge::Pair { both, old: &before, new: &after, has_records, refusals: &refusals };
+    let refusals = pair::refusals(both);
+    let pair = pair::Pair { both, old: &before, new: &after, has_records, refusals: &refusals };
     let (rows, session) = judge::judge(pair);
     let is_in_both =
         |row: &Row| !matches!(row.verdict, comparison::Verdict::OnlyInOld | comparison::Verdict::OnlyInNew);

@@ -11,7 +11,7 @@ use std::path::Path;
 /// What cells take, by cell.
 type Take<'a> = &'a dyn Fn(&str) -> f64;
 
-/// A study with the factor `cache` and the peers `fast` and `slow`, which have a binary of their own.
+/// A study with the factor `cache` and the peers `fast`, `slow` and `third`, which have a binary of their own.
 fn study(commit: &str) -> Study {
     let mut study = Study::new(&["cache"], &["w"]);
     let built = |id: &str, sha256: String| BuildRecord {
@@ -23,6 +23,9 @@ fn study(commit: &str) -> Study {
         layouts: Vec::new(),
     };
     let manifest = &mut study.manifest;
+    let mut third = manifest.plan.cells.last().expect("a peer").clone();
+    (third.id, third.name, third.served_by) = ("peer-third".to_owned(), "third".to_owned(), Some("third".to_owned()));
+    manifest.plan.cells.push(third);
     manifest.builds = vec![built("full", format!("full at {commit}")), built("peers", "peers".to_owned())];
     for cell in manifest.plan.cells.iter_mut().filter(|cell| cell.id.starts_with("peer-")) {
         cell.build = "peers".to_owned();
@@ -73,7 +76,7 @@ fn equal_programs_are_not_told_apart_and_peers_are_the_same_binary() {
     assert_eq!(verdict(&compared, "peer-fast"), Verdict::SameBinary);
     assert!(compared.rows.iter().all(|row| row.key.subject.name() != "placebo"), "the placebo is no answer");
     assert!(compared.session.said.contains("as the controls show it"), "{:?}", compared.session);
-    assert_eq!(compared.session.learnt[0].programs, 2);
+    assert_eq!(compared.session.learnt[0].programs, 3);
     assert!(compared.advice.expect("two commits").contains("`cargo ablate diff aa..bb`"));
 }
 
@@ -101,6 +104,14 @@ fn what_peers_shift_by_is_not_claimed_of_the_subject() {
     assert_eq!(verdict(&with, "baseline"), Verdict::NotDetected, "{:?}", row(&with, "baseline"));
     let learnt = &with.session.learnt[0];
     assert!((learnt.common - 0.05).abs() < 0.01 && (learnt.deviation - 0.05).abs() < 0.02, "{learnt:?}");
+    // What the subject adds to that is seen beside the peers, which shift alike.
+    let slower = |cell: &str| if cell == "baseline" { 1.5 * 115.0 } else { 1.5 * usual(cell) };
+    let beside = compared(&results(&old, 1, &usual), &results(&new, 2, &slower)).expect("is compared");
+    let rows: Vec<&Row> = beside.rows.iter().filter(|row| row.key.subject.name() == "baseline").collect();
+    let [alone, beside] = rows[..] else { panic!("{rows:?}") };
+    assert_eq!((alone.verdict, alone.is_beside), (Verdict::NotDetected, false), "{alone:?}");
+    assert_eq!((beside.verdict, beside.is_beside), (Verdict::Worse, true), "{beside:?}");
+    assert!((beside.ratio.expect("is known").value - 1.15).abs() < 0.01, "{beside:?}");
     // Without a peer of the same binary nothing tells the session from the program, which is said.
     let mut other = study("bb");
     other.manifest.builds[1].result.as_mut().expect("built").sha256 = "other peers".to_owned();
@@ -163,7 +174,7 @@ fn every_form_has_every_row() {
     let json: serde_json::Value = serde_json::from_str(&to_text(&comparison, Form::Json)).expect("is JSON");
     assert_eq!(json["comparisons"][0]["rows"].as_array().map(Vec::len), Some(comparison.others[0].rows.len()));
     let text = to_text(&comparison, Form::Terminal { columns: 100, all: false });
-    assert!(text.contains("3 worse and 0 better of 3 rows") && text.contains("--all shows them"), "{text}");
+    assert!(text.contains("4 worse and 0 better of 4 rows") && text.contains("--all shows them"), "{text}");
     assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
     let all = to_text(&comparison, Form::Markdown { all: true });
     assert!(all.contains("same binary") && all.starts_with("<!-- cargo ablate compare -->"), "{all}");

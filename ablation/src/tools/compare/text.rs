@@ -72,6 +72,12 @@ pub(super) fn part(compared: &Compared, all: bool) -> Document {
         document.item(reason);
     }
     document.text(session(compared));
+    if rows.iter().any(|row| row.is_beside) {
+        document.text(
+            "baseline / controls: the ratio of the baseline to the geometric mean of the controls, in which what all programs \
+             shift by between sessions cancels.",
+        );
+    }
     if !rows.is_empty() {
         document.text(
             "Difference: new − old, with 95 % intervals that hold for all rows together. Ratios and differences of cells are \
@@ -164,7 +170,7 @@ fn table(rows: &[&Row]) -> Table {
     let mut table =
         Table::new(["<workload", "<what", "=unit", "old", "new", "difference [95 %]", "ratio [95 %]", "=verdict"]);
     for row in rows {
-        let unit = unit(rows, row);
+        let unit = if row.is_beside { Unit::PLAIN } else { unit(rows, row) };
         let value = |estimate: Option<Estimate>| {
             let shown = estimate.map(|value| unit.estimate(value)).map(|value| point(value.value, value.interval));
             shown.unwrap_or_else(|| MISSING.to_owned())
@@ -173,7 +179,7 @@ fn table(rows: &[&Row]) -> Table {
         table.row([
             row.key.workload.clone(),
             what(row),
-            unit.with(row.response),
+            if row.is_beside { "ratio".to_owned() } else { unit.with(row.response) },
             value(row.old),
             value(row.new),
             difference.map_or_else(|| MISSING.to_owned(), difference_text),
@@ -184,9 +190,10 @@ fn table(rows: &[&Row]) -> Table {
     table
 }
 
-/// `cost of cache`, or the name of a cell.
+/// `cost of cache`, `baseline / controls`, or the name of a cell.
 pub(super) fn what(row: &Row) -> String {
     match &row.key.subject {
+        Subject::Cell(id) if row.is_beside => format!("{id} / controls"),
         Subject::Cell(id) => id.clone(),
         subject @ Subject::Factor { .. } => format!("cost of {}", subject.name()),
     }
@@ -210,7 +217,7 @@ pub(super) fn ratio(ratio: Estimate) -> String {
 
 /// The unit of a row: that of all rows of its workload, so that they can be compared by eye.
 fn unit(rows: &[&Row], row: &Row) -> Unit {
-    let is_alike = |other: &&&Row| other.key.workload == row.key.workload && other.response == row.response;
+    let is_alike = |other: &&&Row| other.key.workload == row.key.workload && !other.is_beside;
     let values = rows.iter().filter(is_alike).flat_map(|row| [row.old, row.new]).flatten();
     let unit = Unit::of_response(row.response, values, Unit::LIMIT);
     if row.is_per_run { unit.per_run() } else { unit }
