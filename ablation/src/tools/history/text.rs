@@ -125,14 +125,21 @@ pub(super) fn what(series: &Series) -> String {
 }
 
 pub(super) fn unit(series: &Series) -> Unit {
-    let unit = Unit::of_response(series.response, series.points.iter().map(|point| point.value), Unit::LIMIT);
+    unit_of(std::slice::from_ref(series), series)
+}
+
+/// The unit of a series among others: that of all series of its workload, so that they can be compared by eye.
+fn unit_of(group: &[Series], series: &Series) -> Unit {
+    let is_alike = |other: &&Series| (&other.key.workload, other.response) == (&series.key.workload, series.response);
+    let values = group.iter().filter(is_alike).flat_map(|series| &series.points).map(|point| point.value);
+    let unit = Unit::of_response(series.response, values, Unit::LIMIT);
     if series.is_per_run { unit.per_run() } else { unit }
 }
 
 fn table(group: &[Series]) -> Table {
     let mut table = Table::new(["<workload", "<series", "=unit", "points", "first", "last", "=over time", "=changes"]);
     for series in group {
-        let unit = unit(series);
+        let unit = unit_of(group, series);
         let value = |point: Option<&Point>| {
             let value = point.map(|point| unit.estimate(point.value));
             value.map_or_else(String::new, |value| self::point(value.value, value.interval))

@@ -249,9 +249,15 @@ fn times(estimate: Estimate, sign: f64) -> Estimate {
     if sign > 0.0 { estimate } else { crate::analyse::negated(estimate) }
 }
 
-/// Whether the process as a whole is one operation. Without records it is not known, and said of no value.
+/// Whether the process as a whole is one operation: programs that report nothing have no latency either.
 fn is_per_run(results: &Results, workload: &WorkloadPlan) -> bool {
-    let analysis = results.measured.as_ref().map(|measured| &measured.analysis);
-    let known = analysis.and_then(|analysis| analysis.workloads.iter().find(|of| of.name == workload.name));
-    known.is_some_and(|known| known.is_per_run)
+    let cells = || results.effects.cells.iter().filter(|row| row.workload == workload.name);
+    let reports = |row: &CellRow| row.latency_ns_p50.or(row.latency_ns_mean).is_some();
+    match results.measured.as_ref() {
+        Some(measured) => {
+            let known = measured.analysis.workloads.iter().find(|of| of.name == workload.name);
+            known.is_some_and(|known| known.is_per_run)
+        }
+        None => workload.response.is_outside() && cells().next().is_some() && !cells().any(reports),
+    }
 }
