@@ -17,6 +17,7 @@ pub(crate) mod head;
 mod headline;
 pub(crate) mod html;
 mod hypotheses;
+mod machines;
 mod memory;
 pub(crate) mod number;
 mod paths;
@@ -166,6 +167,7 @@ fn in_short(study: Study<'_>, columns: usize) -> Document {
     headline::head(&mut document, manifest, analysis, columns);
     targets::targets(&mut document, analysis, false);
     head::head(&mut document, manifest, analysis, &head::machine_in_short(manifest));
+    machines::machines(&mut document, manifest, analysis, columns);
     peers::peers(&mut document, manifest, analysis, columns);
     paths::paths(&mut document, analysis, columns);
     if has_factors {
@@ -269,6 +271,7 @@ fn sections(study: Study<'_>) -> html::Sections {
         }),
         study: made(&|document| {
             head::head(document, manifest, analysis, &[]);
+            machines::machines(document, manifest, analysis, usize::MAX);
             memory::legend(document, analysis);
         }),
         workloads: analysis.workloads.iter().map(workload).collect(),

@@ -5,19 +5,22 @@ mod clock;
 mod facts;
 pub(crate) mod outlook;
 mod pinned;
+mod request;
+mod resume;
 pub(crate) mod rule;
 mod same;
+pub(crate) mod shard;
 pub(crate) mod watch;
 
 use crate::benchmarks::{self, BenchmarksError};
-use crate::builds::revisions::Pinned;
 use crate::builds::{self, BuildError, Built, Workspace};
+use crate::bundle::{self, Bundle, BundleError};
 use crate::config::{self, ConfigError, Study};
 use crate::design::{self, Design};
 use crate::measure;
 use crate::run::{self, Context, Cpus, End, Opened, PreflightError, RunError, Session};
 use crate::store::{self, Folder, Key, StoreError, key};
-use crate::support::call::{self, PROGRAM, quoted};
+use crate::support::call;
 use crate::support::count::counted;
 use crate::support::exit::{ExitStatus, ShellCode};
 use crate::support::interrupt;
@@ -28,91 +31,10 @@ use crate::support::studies::{fresh, unix_seconds};
 use ablate_format::{FORMAT, Machine, Manifest, StudyPlan};
 use ablate_stats::MAX_BLOCKS;
 use adaptive::Adaptive;
-use rule::{Budget, HalfWidth, Rule};
+pub(crate) use request::{Form, Request};
+use shard::ShardError;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use watch::Watch;
-
-/// A study to run, with the options of the call.
-#[derive(Debug, Clone)]
-pub(crate) struct Request {
-    /// The study, a TOML file.
-    pub(crate) config: PathBuf,
-    /// Timing blocks, instead of the config's; with a rule the most that are run.
-    pub(crate) blocks: Option<u32>,
-    /// The only workloads, if not all are run.
-    pub(crate) workloads: Vec<String>,
-    /// The only factors that treatments may change, if not all are run.
-    pub(crate) factors: Vec<String>,
-    /// The only treatments, by name or id of a cell, if not all are run.
-    pub(crate) cells: Vec<String>,
-    /// The form of the study.
-    pub(crate) form: Form,
-    /// Folder for the results; must be empty or new. Default: target/ablate/STUDY-TIME.
-    pub(crate) out: Option<PathBuf>,
-    /// Go on with the study in `out`.
-    pub(crate) resume: bool,
-    /// Seed of the orders, instead of the config's.
-    pub(crate) seed: Option<u64>,
-    /// How narrow the intervals of every workload must become, half of a width.
-    pub(crate) until_halfwidth: Option<HalfWidth>,
-    /// How long the blocks may take.
-    pub(crate) budget: Option<Budget>,
-    /// Run nothing when this is true of what was built.
-    pub(crate) stop_if: Option<fn(&Manifest) -> bool>,
-    /// Commits of revisions by their names. Those of a study that is continued come first.
-    pub(crate) pinned: Pinned,
-    /// What a comparison of revisions looks at between its blocks.
-    pub(crate) watch: Option<Watch>,
-}
-
-impl Request {
-    /// The study in `config`, with no option set.
-    pub(crate) fn of(config: PathBuf) -> Request {
-        let (workloads, blocks, out, seed) = (Vec::new(), None, None, None);
-        let (form, resume) = (Form::Whole, false);
-        let (until_halfwidth, budget, stop_if, watch) = (None, None, None, None);
-        let (factors, cells) = (Vec::new(), Vec::new());
-        Request {
-            config,
-            blocks,
-            workloads,
-            factors,
-            cells,
-            form,
-            out,
-            resume,
-            seed,
-            until_halfwidth,
-            budget,
-            stop_if,
-            pinned: Pinned::new(),
-            watch,
-        }
-    }
-
-    /// The folder of the study that is continued.
-    fn continued(&self) -> Option<&Path> {
-        self.out.as_deref().filter(|_| self.resume)
-    }
-
-    /// When the study stops by itself; `None`: after its blocks.
-    fn rule(&self) -> Option<Rule> {
-        let rule = Rule { width: self.until_halfwidth, budget: self.budget };
-        (rule.width.is_some() || rule.budget.is_some()).then_some(rule)
-    }
-}
-
-/// Which form of a study is run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Form {
-    /// All of it.
-    Whole,
-    /// The short form under `[quick]`.
-    Quick,
-    /// The short form where the study has one, else all of it.
-    QuickIfAny,
-}
 
 /// Outcome of a study.
 #[derive(Debug)]
@@ -143,6 +65,9 @@ pub(crate) enum StudyError {
     /// The binaries.
     #[error(transparent)]
     Build(#[from] BuildError),
+    /// Binaries that were built elsewhere.
+    #[error(transparent)]
+    Bundle(BundleError),
     /// The benchmarks of a harness.
     #[error(transparent)]
     Benchmarks(#[from] BenchmarksError),
@@ -152,6 +77,9 @@ pub(crate) enum StudyError {
     /// A run.
     #[error(transparent)]
     Run(#[from] RunError),
+    /// The part of the study that is to be run.
+    #[error(transparent)]
+    Shard(#[from] ShardError),
     /// The quick form was asked for, and there is none.
     #[error(
         "{} has no [quick] table, so it has no quick form; add one (configs/README.md shows it), or take a first look with \
@@ -172,15 +100,26 @@ pub(crate) enum StudyError {
     },
 }
 
+impl From<BundleError> for StudyError {
+    fn from(error: BundleError) -> StudyError {
+        match error {
+            BundleError::Build(error) => StudyError::Build(error),
+            other => StudyError::Bundle(other),
+        }
+    }
+}
+
 impl ExitStatus for StudyError {
     fn exit(&self) -> ShellCode {
         match self {
             StudyError::Config(error) => error.exit(),
             StudyError::Store(error) => error.exit(),
             StudyError::Build(error) => error.exit(),
+            StudyError::Bundle(error) => error.exit(),
             StudyError::Benchmarks(error) => error.exit(),
             StudyError::Preflight(error) => error.exit(),
             StudyError::Run(error) => error.exit(),
+            StudyError::Shard(error) => error.exit(),
             StudyError::NoQuickForm { .. } => ShellCode::WrongCall,
             StudyError::Prepare { .. } => ShellCode::BadRuns,
         }
@@ -193,6 +132,8 @@ impl ExitStatus for StudyError {
 /// [`StudyError`]; what was recorded before is kept.
 pub(crate) fn run(request: &Request, settings: &Settings) -> Result<Outcome, StudyError> {
     let mut study = config::load(&request.config)?;
+    // Before anything is built.
+    request.builds.iter().try_for_each(|_| bundle::supported(&study))?;
     let is_quick = request.form != Form::Whole && study.make_quick();
     let form = match request.form {
         _ if is_quick => Form::Quick,
@@ -241,20 +182,22 @@ pub(crate) fn run_loaded(mut study: Study, request: &Request, settings: &Setting
     let mut pinned = request.pinned.clone();
     pinned.extend(pinned::of(request.continued(), &study)?);
     benchmarks::complete(&mut study, settings.target_dir.as_deref(), &pinned)?;
-    let libraries = builds::find_peers(&mut study)?;
+    let bundle = request.builds.as_deref().map(|dir| Bundle::open(dir, &study)).transpose()?;
+    let libraries = Bundle::find_peers(bundle.as_ref(), &mut study)?;
     for absent in &study.absent {
         let hint = if absent.hint.is_empty() { String::new() } else { format!("; {}", absent.hint) };
         note(&format!("peer {} is left out: {}{hint}", absent.peer, absent.why));
     }
     let mut design = design::resolve(&study)?;
-    let workspace = builds::workspace_with(&study, settings.target_dir.as_deref(), &pinned)?;
+    let workspace = Bundle::workspace(bundle.as_ref(), &study, settings.target_dir.as_deref(), &pinned)?;
     setup("signal handlers", interrupt::install())?;
     let (folder, earlier) = open(request, &study, &workspace)?;
     set_seed_and_blocks(request, &mut study, earlier.as_ref().map(|(manifest, _)| manifest), folder.dir())?;
+    let shard = shard::here(request, study.seed, study.blocks)?;
     // Asking compiler and version control takes a tenth of a second, so it happens during the builds.
     let (machine, built) = std::thread::scope(|scope| {
         let machine = scope.spawn(|| machine::machine(&workspace.root));
-        let built = builds::build_all(&study, &design.builds, &workspace, &folder.logs());
+        let built = Bundle::build_all(bundle.as_ref(), &study, &design.builds, &workspace, &folder.logs());
         (machine.join().unwrap_or_else(|_| machine::machine(&workspace.root)), built)
     });
     let built = built?;
@@ -268,6 +211,8 @@ pub(crate) fn run_loaded(mut study: Study, request: &Request, settings: &Setting
     let probed = measure::probe_groups(if study.counting_repeats == 0 { &[] } else { &study.instruments });
     let mut manifest = manifest(&study, &design, built, machine, &probed);
     manifest.libraries = libraries;
+    manifest.shard = shard;
+    bundle.iter().for_each(|bundle| bundle.name_sources(&mut manifest.machine));
     let mut done: BTreeSet<Key> = BTreeSet::new();
     if let Some((before, keys)) = earlier {
         same::keep_responses(&mut study, &before.plan, &mut manifest.plan);
@@ -281,13 +226,14 @@ pub(crate) fn run_loaded(mut study: Study, request: &Request, settings: &Setting
         manifest.blocks = 1;
     }
     let plan = manifest.plan.clone();
-    let builds = manifest.builds.clone();
+    let (builds, shard) = (manifest.builds.clone(), manifest.shard.clone());
     let mut context = Context {
         study: &study,
         plan: &plan,
         programs: &design.builds,
         builds: &builds,
         seed: study.seed,
+        shard: shard.as_ref(),
         package: workspace.package.as_deref(),
         beside: beside.as_ref(),
         cpus: setup("choosing processors", Cpus::take())?,
@@ -303,7 +249,7 @@ pub(crate) fn run_loaded(mut study: Study, request: &Request, settings: &Setting
         is_quick: false,
         stopped,
         interrupted,
-        resume: resume_command(request, folder.dir()),
+        resume: resume::command(request, folder.dir()),
         closing,
     };
     if stopped {
@@ -364,7 +310,7 @@ fn stops(context: &Context<'_>) -> Result<(bool, bool), StudyError> {
 }
 
 fn blocks(context: &Context<'_>, blocks: u32, session: &mut Session<'_>) -> Result<End, RunError> {
-    for block in 0..blocks {
+    for block in context.blocks(blocks) {
         if run::block(context, block, session)? == End::Interrupted {
             return Ok(End::Interrupted);
         }
@@ -455,29 +401,9 @@ fn manifest(study: &Study, design: &Design, built: Built, mut machine: Machine, 
         builds: built.records,
         libraries: Vec::new(),
         machine,
+        shard: None,
+        shards: Vec::new(),
+        machines: Vec::new(),
         instruments: probed.status.clone(),
     }
-}
-
-fn resume_command(request: &Request, dir: &Path) -> String {
-    let mut command = format!("{PROGRAM} run {} --out {} --resume", quoted(&request.config), quoted(dir));
-    if request.form == Form::Quick {
-        command.push_str(" --quick");
-    }
-    for workload in &request.workloads {
-        command.push_str(&format!(" --workload {workload}"));
-    }
-    for (option, names) in [("--factor", &request.factors), ("--cell", &request.cells)] {
-        names.iter().for_each(|name| command.push_str(&format!(" {option} {name}")));
-    }
-    if let Some(blocks) = request.blocks {
-        command.push_str(&format!(" --blocks {blocks}"));
-    }
-    if let Some(width) = request.until_halfwidth {
-        command.push_str(&format!(" --until-halfwidth {width}"));
-    }
-    if let Some(budget) = request.budget {
-        command.push_str(&format!(" --budget {budget}"));
-    }
-    command
 }

@@ -2,12 +2,14 @@
 //! stages as it needs them, and none uses another, [`cells`] and [`results`] apart.
 
 pub(crate) mod archive;
+pub(crate) mod bundle;
 pub(crate) mod cells;
 pub(crate) mod compare;
 pub(crate) mod diff;
 pub(crate) mod doctor;
 pub(crate) mod history;
 pub(crate) mod init;
+pub(crate) mod merge;
 pub(crate) mod plan;
 pub(crate) mod profile;
 pub(crate) mod results;

@@ -29,10 +29,13 @@ mod coverage;
 mod coverage_change_points;
 #[cfg(test)]
 mod coverage_layouts;
+#[cfg(test)]
+mod coverage_machines;
 pub mod distribution;
 pub mod factorial;
 pub mod layout;
 pub mod line;
+pub mod machines;
 pub mod many;
 pub mod modes;
 pub mod order;

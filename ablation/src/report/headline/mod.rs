@@ -13,6 +13,7 @@ use super::workload::top_three;
 use super::{memory, paths, peers, targets};
 use crate::analyse::{Analysis, Proof, Unjudged, Verdict, WorkloadAnalysis};
 use crate::prove::ways;
+use crate::store::shards;
 use crate::support::count::counted_verb;
 use crate::support::text::shortened;
 use ablate_format::{CellKind, MainResponse, Manifest};
@@ -123,7 +124,7 @@ fn fill(document: &mut Document, columns: usize, reserved: usize, part: impl Fn(
 
 /// `6 blocks of 2 workloads`.
 fn size(manifest: &Manifest, analysis: &Analysis) -> String {
-    let blocks = counted(manifest.blocks as usize, "block");
+    let blocks = counted(shards::blocks(manifest) as usize, "block");
     format!("{blocks} of {}", counted(analysis.workloads.len(), "workload"))
 }
 

@@ -40,6 +40,12 @@ pub(crate) enum HistoryError {
         /// The folder.
         dir: PathBuf,
     },
+    /// A shard of a study, whose other shards are the same run.
+    #[error("{dir} has one shard of a study; join all of them with `cargo ablate merge`, and add what that writes")]
+    Shard {
+        /// The folder.
+        dir: PathBuf,
+    },
     /// A folder in which nothing is measured.
     #[error("{dir} has no value yet, so there is nothing to add; run its study first")]
     Empty {
@@ -52,9 +58,10 @@ impl ExitStatus for HistoryError {
     fn exit(&self) -> ShellCode {
         match self {
             HistoryError::Folder(error) => error.exit(),
-            HistoryError::NoFile { .. } | HistoryError::Running { .. } | HistoryError::Empty { .. } => {
-                ShellCode::WrongCall
-            }
+            HistoryError::NoFile { .. }
+            | HistoryError::Running { .. }
+            | HistoryError::Shard { .. }
+            | HistoryError::Empty { .. } => ShellCode::WrongCall,
             HistoryError::Io { .. } | HistoryError::Encode { .. } => ShellCode::BadRuns,
         }
     }

@@ -176,6 +176,9 @@ fn of_line(line: &[u8]) -> Result<Kept, String> {
 /// # Errors
 /// [`HistoryError`]; the file is as it was then, up to a torn line at its end, which the next call leaves behind.
 pub(super) fn add(path: &Path, results: &Results) -> Result<bool, HistoryError> {
+    if results.manifest.shard.is_some() {
+        return Err(HistoryError::Shard { dir: results.dir.clone() });
+    }
     let kept = Kept::of(results);
     if kept.rows.is_empty() {
         return Err(HistoryError::Empty { dir: results.dir.clone() });
