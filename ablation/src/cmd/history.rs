@@ -18,6 +18,9 @@ pub(super) struct Args {
     /// Append the result of this folder to --file first, unless it is there.
     #[arg(long, value_name = "DIR", requires = "file")]
     add: Option<PathBuf>,
+    /// Show every series, also where there are many and nothing changed in most of them.
+    #[arg(long)]
+    all: bool,
     /// Print the history as one JSON object instead of tables.
     #[arg(long)]
     json: bool,
@@ -30,14 +33,15 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: Args, settings: &Settings) -> Ended {
+    let all = args.all;
     let request = Request { dirs: args.dirs, file: args.file, add: args.add };
     let history = history::history(&request)?;
-    for (path, form) in [(&args.markdown, Form::Markdown), (&args.html, Form::Html)] {
+    for (path, form) in [(&args.markdown, Form::Markdown { all }), (&args.html, Form::Html)] {
         if let Some(path) = path {
             history::write(&history, form, path)?;
         }
     }
-    let form = if args.json { Form::Json } else { Form::Terminal { columns: settings.columns } };
+    let form = if args.json { Form::Json } else { Form::Terminal { columns: settings.columns, all } };
     print(&history::to_text(&history, form))?;
     Ok(if history.damaged == 0 { ShellCode::Good } else { ShellCode::BadRuns })
 }

@@ -22,11 +22,16 @@ pub(crate) enum Form {
     Terminal {
         /// Columns.
         columns: usize,
+        /// Whether series without a change are shown, however many there are.
+        all: bool,
     },
     /// Everything, in one object.
     Json,
     /// Tables.
-    Markdown,
+    Markdown {
+        /// As for the terminal.
+        all: bool,
+    },
     /// One page with a chart for each series.
     Html,
 }
@@ -34,9 +39,11 @@ pub(crate) enum Form {
 /// The history in a form.
 pub(crate) fn to_text(history: &History, form: Form) -> String {
     match form {
-        Form::Terminal { columns } => text::document(history).terminal(columns),
+        Form::Terminal { columns, all } => text::document(history, all).terminal(columns),
         Form::Json => format!("{:#}\n", json(history)),
-        Form::Markdown => format!("<!-- cargo ablate history -->\n{}", text::document(history).markdown()),
+        Form::Markdown { all } => {
+            format!("<!-- cargo ablate history -->\n{}", text::document(history, all).markdown())
+        }
         Form::Html => html(history),
     }
 }
@@ -129,7 +136,7 @@ fn html(history: &History) -> String {
         let shown = all.len().min(left);
         left -= shown;
         let figures = all[..shown].iter().enumerate().map(|(number, series)| chart(series, at + 1, number + 1));
-        let mut content = text::part(group);
+        let mut content = text::part(group, true);
         if shown < all.len() {
             content.text(format!(
                 "{} without a chart.",

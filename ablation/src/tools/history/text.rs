@@ -11,6 +11,8 @@ use ablate_stats::change_points::{MAX_POINTS, MIN_POINTS};
 const STEPS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 /// Most columns of a sparkline.
 const SPARKS: usize = 24;
+/// Most series of which all are shown without being asked for.
+const SHOWN_MAX: usize = 40;
 /// Digits of a commit.
 const SHORT: usize = 10;
 
@@ -29,13 +31,13 @@ pub(super) fn answer(history: &History) -> String {
     }
 }
 
-/// The history as terminal and Markdown show it.
-pub(super) fn document(history: &History) -> Document {
+/// The history as terminal and Markdown show it; `all` series, or those with a change where there are many.
+pub(super) fn document(history: &History, all: bool) -> Document {
     let mut document = Document::default();
     document.title(answer(history));
     for group in groups(history) {
         document.heading(heading(group));
-        document.append(part(group));
+        document.append(part(group, all));
     }
     document.text(method());
     document
@@ -51,8 +53,8 @@ pub(super) fn heading(group: &[Series]) -> String {
     group.first().map_or_else(String::new, |first| format!("{} on {}", first.study, first.machine))
 }
 
-/// The changes of a group, then all of its series.
-pub(super) fn part(group: &[Series]) -> Document {
+/// The changes of a group, then its series.
+pub(super) fn part(group: &[Series], all: bool) -> Document {
     let mut document = Document::default();
     for series in group {
         for change in series.changes() {
@@ -64,7 +66,15 @@ pub(super) fn part(group: &[Series]) -> Document {
         let all = if few == group.len() { "No series was searched" } else { "Some series were not searched" };
         document.text(format!("{all}: a search needs {MIN_POINTS} points, and {few} have fewer."));
     }
-    document.table(table(group));
+    let is_shown = |series: &&Series| all || group.len() <= SHOWN_MAX || !series.changes().is_empty();
+    let shown: Vec<&Series> = group.iter().filter(is_shown).collect();
+    if !shown.is_empty() {
+        document.table(table(group, &shown));
+    }
+    let left_out = group.len() - shown.len();
+    if left_out > 0 {
+        document.text(format!("{left_out} series without a change are not shown; --all shows them."));
+    }
     document
 }
 
@@ -136,9 +146,9 @@ fn unit_of(group: &[Series], series: &Series) -> Unit {
     if series.is_per_run { unit.per_run() } else { unit }
 }
 
-fn table(group: &[Series]) -> Table {
+fn table(group: &[Series], shown: &[&Series]) -> Table {
     let mut table = Table::new(["<workload", "<series", "=unit", "points", "first", "last", "=over time", "=changes"]);
-    for series in group {
+    for series in shown {
         let unit = unit_of(group, series);
         let value = |point: Option<&Point>| {
             let value = point.map(|point| unit.estimate(point.value));
