@@ -8,7 +8,7 @@ use ablate_format::{CellKind, Manifest, Quantity};
 use ablate_stats::MIN_BLOCKS;
 use ablate_stats::bootstrap::{DRAWS, Drawn};
 use ablate_stats::sessions::{Control, Sessions, sessions};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Quantities whose sessions differ alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -101,13 +101,14 @@ fn programs(controls: &[Control]) -> usize {
     programs.len()
 }
 
-/// What the intervals cover.
+/// What the intervals cover. `judged` are the quantities of rows that have one.
 pub(super) fn session(
     one_machine: bool,
     settings: &[&str],
-    controls: &BTreeMap<Kind, usize>,
-    learnt: &BTreeMap<Kind, Sessions>,
+    judged: &BTreeSet<Kind>,
+    (learnt, controls): &(BTreeMap<Kind, Sessions>, BTreeMap<Kind, usize>),
 ) -> Session {
+    let without: Vec<&str> = judged.iter().filter(|kind| !learnt.contains_key(kind)).map(|kind| kind.word()).collect();
     let blocks_only = |why: String| {
         format!("{why}, so the intervals cover the blocks only: sessions may differ by more than these show")
     };
@@ -117,20 +118,29 @@ pub(super) fn session(
              machine, session and program together"
                 .to_owned(),
         ),
-        () if !settings.is_empty() => blocks_only(format!(
-            "{} of the machine differ, which concerns the controls as well",
-            settings.join(", ")
-        )),
+        () if !settings.is_empty() => {
+            blocks_only(format!("{} of the machine differ, which concerns the controls as well", settings.join(", ")))
+        }
         () if learnt.is_empty() => match controls.values().max() {
-            None => blocks_only("No peer and no placebo is the same program in both folders, with an interval in each, to be a control".to_owned()),
+            None => blocks_only(
+                "No peer and no placebo is the same program in both folders, with an interval in each, to be a control"
+                    .to_owned(),
+            ),
             Some(most) => blocks_only(format!(
                 "{} with the same binary in both folders, and two are needed",
                 counted(*most, "control program")
             )),
         },
-        () => "The intervals hold the blocks of both sessions and what sessions of this machine differ by, as the controls \
-               show it: peers and placebos whose binary, arguments and environment are the same in both folders."
-            .to_owned(),
+        () => {
+            let rest = match without.is_empty() {
+                true => String::new(),
+                false => format!(" Those of {} have no two controls and cover the blocks only.", without.join(" and ")),
+            };
+            format!(
+                "The intervals hold the blocks of both sessions and what sessions of this machine differ by, as the controls show \
+                 it: peers and placebos whose binary, arguments and environment are the same in both folders.{rest}"
+            )
+        }
     };
     let learnt = learnt.iter().map(|(kind, told)| Learnt {
         of: kind.word(),

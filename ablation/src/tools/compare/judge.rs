@@ -12,6 +12,7 @@ use ablate_format::effects::Estimate;
 use ablate_stats::MIN_BLOCKS;
 use ablate_stats::bootstrap::{DRAWS, Drawn};
 use ablate_stats::sessions::{Difference, Pairing, Sessions, together};
+use std::collections::BTreeSet;
 
 /// Seed of what a comparison draws; the same folders give the same numbers.
 const SEED: u64 = 1;
@@ -25,18 +26,18 @@ pub(super) fn judge(pair: Pair<'_>) -> (Vec<Row>, Session) {
     let settings = pair.both.settings();
     let is_apart_by_session_alone = one_machine && settings.is_empty();
     let controls = if is_apart_by_session_alone { controls(pair) } else { Vec::new() };
-    let (learnt, programs) = learnt(&controls, SEED);
+    let told = learnt(&controls, SEED);
+    let learnt = &told.0;
     let mut rows: Vec<(Row, Option<Apart>)> = Vec::new();
-    let told = |(_, old, new): &(&Key, Option<&results::Row>, Option<&results::Row>)| {
+    let is_told = |(_, old, new): &(&Key, Option<&results::Row>, Option<&results::Row>)| {
         old.or(*new).is_some_and(results::Row::is_told)
     };
-    for (number, (key, old, new)) in joined(pair.old, pair.new).into_iter().filter(told).enumerate() {
+    for (number, (key, old, new)) in joined(pair.old, pair.new).into_iter().filter(is_told).enumerate() {
         let (Some(old), Some(new)) = (old, new) else {
             rows.push((one_sided(key.clone(), old, new), None));
             continue;
         };
-        let told = learnt.get(&Kind::of(old.response.quantity()));
-        let drawing = (&pairing, told, number as u64);
+        let drawing = (&pairing, learnt.get(&Kind::of(old.response.quantity())), number as u64);
         let row = compared(pair, is_apart_by_session_alone, (old, new), drawing);
         let is_baseline = matches!(&key.subject, Subject::Cell(id) if id == BASELINE);
         let beside = if is_baseline { beside(pair, &row.0, (old, new), &controls, drawing) } else { None };
@@ -54,7 +55,11 @@ pub(super) fn judge(pair: Pair<'_>) -> (Vec<Row>, Session) {
         Some(apart) => finished(pair.old, row, &apart, apart.difference.interval()),
         None => row,
     });
-    (judged.collect(), session(one_machine, &settings, &programs, &learnt))
+    let rows: Vec<Row> = judged.collect();
+    let with_interval = rows.iter().filter(|row| row.difference.or(row.ratio).is_some());
+    let kinds: BTreeSet<Kind> = with_interval.map(|row| Kind::of(row.response.quantity())).collect();
+    let session = session(one_machine, &settings, &kinds, &told);
+    (rows, session)
 }
 
 fn is_one_machine(both: Both<'_>) -> bool {

@@ -9,6 +9,9 @@ use ablate_format::effects::Estimate;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
+/// Most reasons that are told.
+const REASONS_MAX: usize = 12;
+
 /// The comparison as terminal and Markdown show it; `all` rows, or those with a claim.
 pub(super) fn document(comparison: &Comparison, all: bool) -> Document {
     let mut document = Document::default();
@@ -139,10 +142,13 @@ fn reasons(compared: &Compared) -> Vec<String> {
     }
     let mut reasons: Vec<((Verdict, &str), usize)> = by_reason.into_iter().collect();
     reasons.sort_by_key(|((verdict, _), count)| (Reverse(*verdict), Reverse(*count)));
-    reasons
-        .into_iter()
+    let more: usize = reasons.iter().skip(REASONS_MAX).map(|(_, count)| count).sum();
+    let told = reasons.into_iter().take(REASONS_MAX);
+    let mut told: Vec<String> = told
         .map(|((verdict, reason), count)| format!("{} ({}): {reason}", verdict.word(), counted(count, "row")))
-        .collect()
+        .collect();
+    told.extend((more > 0).then(|| format!("{} with other reasons, which --json has", counted(more, "row"))));
+    told
 }
 
 /// What the intervals cover, and what the controls told.
