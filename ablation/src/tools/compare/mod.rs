@@ -46,7 +46,7 @@ fn compared(old: &Results, new: &Results) -> Result<Compared, CompareError> {
     let both = Both { old: &old.manifest, new: &new.manifest };
     let (before, after) = (results::rows(old), results::rows(new));
     let has_records = old.measured.is_some() && new.measured.is_some();
-    let refusals = pair::refusals(both);
+    let refusals = pair::refusals(both, &old.work(), &new.work());
     let pair = pair::Pair { both, old: &before, new: &after, has_records, refusals: &refusals };
     let (rows, session) = judge::judge(pair);
     let is_in_both =

@@ -19,10 +19,20 @@ pub(super) struct Pair<'a> {
     pub(super) refusals: &'a BTreeMap<String, String>,
 }
 
-/// Workloads that are not the same work in both, with the reason.
-pub(super) fn refusals(both: Both<'_>) -> BTreeMap<String, String> {
+/// Operations and checksum of each workload.
+type Work<'a> = BTreeMap<&'a str, (u64, &'a str)>;
+
+/// Workloads that are not the same work in both, with the reason. `old` and `new` are what runs told of their work.
+pub(super) fn refusals(both: Both<'_>, old: &Work<'_>, new: &Work<'_>) -> BTreeMap<String, String> {
     let surroundings = both.changed_surroundings();
-    let why = |name: &str| surroundings.clone().or_else(|| both.changed_workload(name));
+    let done = |name: &str| {
+        let ((operations, checksum), (others, other)) = (old.get(name)?, new.get(name)?);
+        let told = |operations: &u64, checksum: &str| format!("{operations} operations with checksum {checksum}");
+        let is_other = (operations, checksum) != (others, other);
+        let (old, new) = (told(operations, checksum), told(others, other));
+        is_other.then(|| format!("the runs of workload `{name}` did other work: {old} → {new}"))
+    };
+    let why = |name: &str| surroundings.clone().or_else(|| both.changed_workload(name)).or_else(|| done(name));
     let workloads = both.old.plan.workloads.iter();
     workloads.filter_map(|workload| Some((workload.name.clone(), why(&workload.name)?))).collect()
 }

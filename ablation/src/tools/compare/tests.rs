@@ -144,6 +144,14 @@ fn changed_work_is_refused_with_its_reason() {
     let all = compared(&results(&old, 1, &usual), &results(&new, 2, &usual)).expect("is shown");
     assert!(all.rows.iter().all(|row| row.verdict == Verdict::Refused) && !all.is_compared());
     assert!(all.rows[0].reason.contains("arguments of workload `w` changed: none → `--twice`"), "{:?}", all.rows[0]);
+    // The same definition, and yet other work: a file that runs read may have changed.
+    let mut other = results(&old, 1, &usual);
+    for run in &mut other.measured.as_mut().expect("has records").records {
+        run.measured.as_mut().expect("is a timing run").checksum = "other".into();
+    }
+    let done = compared(&results(&old, 1, &usual), &other).expect("is shown");
+    assert!(done.rows.iter().all(|row| row.verdict == Verdict::Refused), "{:?}", done.rows[0]);
+    assert!(done.rows[0].reason.contains("did other work: 1000 operations with checksum c0ffee"), "{:?}", done.rows[0]);
     let mut new = study("bb");
     new.cell("no-cache@env").env.insert("X".to_owned(), "1".to_owned());
     let one = compared(&results(&old, 1, &usual), &results(&new, 2, &usual)).expect("is compared");

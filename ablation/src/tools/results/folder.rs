@@ -6,7 +6,8 @@ use crate::report;
 use crate::store::{self, StoreError};
 use crate::support::count::counted;
 use crate::support::progress::note;
-use ablate_format::{EffectsFile, Manifest, ReadError};
+use ablate_format::{EffectsFile, Manifest, Pass, ReadError, Status};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// A folder that was read.
@@ -29,6 +30,20 @@ pub(crate) struct Measured {
     pub(crate) records: Vec<JudgedRun>,
     /// What they say.
     pub(crate) analysis: Analysis,
+}
+
+impl Results {
+    /// What the runs of each workload did, as far as they tell it: number of operations and checksum, which all proven runs of
+    /// one workload have in common.
+    pub(crate) fn work(&self) -> BTreeMap<&str, (u64, &str)> {
+        let records = self.measured.iter().flat_map(|measured| &measured.records);
+        let timed = records.filter(|run| run.pass == Pass::Timing && run.status == Status::Ok);
+        let told = timed.filter_map(|run| {
+            let told = run.measured.as_ref().filter(|told| !told.checksum.is_empty())?;
+            Some((&*run.workload, (told.operations, &*told.checksum)))
+        });
+        told.collect()
+    }
 }
 
 /// Reads a folder. Damaged lines and unfinished blocks are left out and noted, as by `cargo ablate report`.
