@@ -8,6 +8,7 @@ pub(crate) mod grid;
 pub(crate) mod ink;
 pub(crate) mod plane;
 pub(crate) mod strips;
+pub(crate) mod timeline;
 pub(crate) mod waterfall;
 
 /// A value with its interval, as it is drawn.

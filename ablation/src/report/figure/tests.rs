@@ -4,6 +4,7 @@ use super::forest::{self, Axis, Row};
 use super::grid::{self, Square};
 use super::plane::{self, Place};
 use super::strips::{self, Strip};
+use super::timeline;
 use super::waterfall::{self, Step};
 use super::{Mark, Tone, ink, range};
 
@@ -92,6 +93,18 @@ fn points_of_blocks_and_of_costs_are_all_there() {
     let crowd: Vec<Place> = (0..30).map(|_| place(1.0, 2.0)).chain([place(-3.0, 0.0)]).collect();
     let named = plane::draw(&crowd, "ns/op", "MiB").matches("\nn\n").count();
     assert!((2..31).contains(&named), "{named}");
+}
+
+#[test]
+fn a_timeline_has_its_points_levels_and_changes() {
+    let points: Vec<Mark> = (0..8).map(|at| Mark::new(if at < 4 { 1.0 } else { 2.0 }, Some((0.5, 2.5)))).collect();
+    let level = |points, value| timeline::Level { points, value };
+    let change = timeline::Change { at: 4, name: "abc1234".to_owned(), tone: Tone::Cost };
+    let svg = timeline::draw(&points, &[level((0, 4), 1.0), level((4, 8), 2.0)], &[change], "ns/op");
+    assert_whole(&svg);
+    assert_eq!(svg.matches("<circle").count(), 8);
+    assert!(svg.contains("abc1234") && svg.contains(&ink::hex(ink::COST)), "{svg}");
+    assert_whole(&timeline::draw(&[], &[], &[], ""));
 }
 
 #[test]

@@ -11,8 +11,8 @@ use crate::support::call::PROGRAM;
 use ablate_format::{EFFECTS, RECORDS};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-const RULES: &str = include_str!("page.css");
-const SCRIPT: &str = include_str!("page.js");
+pub(super) const RULES: &str = include_str!("page.css");
+pub(super) const SCRIPT: &str = include_str!("page.js");
 
 /// Studies with up to so many workloads show everything of each at once.
 const FEW: usize = 3;
@@ -20,7 +20,8 @@ const FEW: usize = 3;
 const LISTED: usize = 12;
 
 /// Nothing may be loaded, whatever a name in the study contains.
-const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:";
+pub(super) const POLICY: &str =
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:";
 
 pub(super) fn render(study: Study<'_>, sections: &Sections, figures: &Figures, graphs: &[Profile]) -> Markup {
     let parts = Parts { study, sections, figures };
@@ -61,7 +62,7 @@ pub(super) fn render(study: Study<'_>, sections: &Sections, figures: &Figures, g
 }
 
 /// The colours of figures in the dark: rules for the values that the drawings have.
-fn colours() -> String {
+pub(super) fn colours() -> String {
     let rule = |(name, colour): (&str, _)| {
         let hex = ink::hex(colour);
         format!("svg [fill=\"{hex}\"]{{fill:var(--{name})}}svg [stroke=\"{hex}\"]{{stroke:var(--{name})}}")
