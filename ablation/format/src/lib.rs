@@ -37,7 +37,7 @@ mod target;
 mod version;
 
 pub use effects::EffectsFile;
-pub use folder::{EFFECTS, FIGURES, LOGS, MANIFEST, PAGE, PROFILE, RECORDS, REPORT, SCREENING};
+pub use folder::{ABOUT, EFFECTS, FIGURES, LOGS, MANIFEST, PAGE, PROFILE, RECORDS, REPORT, SCREENING};
 pub use line::{LineError, read_line};
 pub use manifest::{
     BuildFailure, BuildRecord, BuiltBinary, InstrumentStatus, Library, Machine, Manifest, StudyMachine,

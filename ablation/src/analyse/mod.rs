@@ -7,6 +7,7 @@
 mod agreement;
 mod blockwise;
 mod contention;
+mod costs;
 mod counts;
 mod crossed;
 mod effects;

@@ -22,9 +22,12 @@
 #![warn(missing_docs)]
 
 pub mod bootstrap;
+pub mod change_points;
 pub mod clean;
 #[cfg(test)]
 mod coverage;
+#[cfg(test)]
+mod coverage_change_points;
 #[cfg(test)]
 mod coverage_layouts;
 #[cfg(test)]
@@ -47,6 +50,7 @@ pub mod random;
 mod resamples;
 pub mod sequential;
 pub mod series;
+pub mod sessions;
 pub mod table;
 
 pub use order::{MAX_BLOCKS, MIN_BLOCKS};
