@@ -144,6 +144,11 @@ harness *NAMES:
 c-program *ARGS:
     {{runner}} run configs/examples/c-program/study.toml --out target/ablate/c-program-{{stamp}} {{ARGS}}
 
+# Forty factors of which five matter: a screening beside one factor at a time, equally precise. Five minutes.
+[group('measure')]
+screen-demo:
+    python3 configs/examples/forty-factors/demo.py "{{runner}}" target/ablate/screen-demo-{{stamp}}
+
 # A study in two shards under a private Slurm of one node, beside the same study unsharded: half a minute; `just slurm CONFIG`.
 [group('measure')]
 slurm *CONFIG:

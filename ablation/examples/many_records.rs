@@ -124,6 +124,7 @@ fn manifest() -> Manifest {
         started_unix_s: 0,
         seed: 7,
         blocks: BLOCKS,
+        counting_repeats: None,
         plan: StudyPlan {
             factors: FACTORS.iter().map(factor).collect(),
             workloads: WORKLOADS.iter().map(workload).collect(),

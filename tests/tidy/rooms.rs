@@ -161,7 +161,14 @@ const ALLOCATOR: &[Layer] = &[
 ];
 
 const STATS: &[Layer] = &[
-    apart(&["distribution.rs", "order.rs", "random.rs"], "distributions; percentiles; the seeded generator"),
+    apart(
+        &["distribution.rs", "gamma.rs", "order.rs", "random.rs"],
+        "distributions; the gamma function's relatives; percentiles; the seeded generator",
+    ),
+    apart(
+        &["moderated.rs", "sequential.rs"],
+        "variances that borrow from each other; what is settled at looks that share an error",
+    ),
     apart(
         &["bootstrap.rs", "modes.rs", "projection.rs", "resamples.rs"],
         "a statistic with its draws; two speeds; blocks needed; the draws of blocks",
@@ -180,6 +187,7 @@ const STATS: &[Layer] = &[
         ],
         "what draws are made from, and what is computed draw by draw: one method a file",
     ),
+    apart(&["clean.rs", "foldover.rs"], "effects of a clean stage; of a screen and its mirror"),
     layer(&["lib.rs"], "the public surface"),
 ];
 
@@ -190,7 +198,7 @@ const FORMAT: &[Layer] = &[
     ),
     layer(&["measured.rs"], "what a measured program reported"),
     layer(&["line.rs"], "the line that it printed"),
-    apart(&["record.rs", "target.rs"], "one process; one bar"),
+    apart(&["record.rs", "screening.rs", "target.rs"], "one process; two stages; one bar"),
     layer(&["plan.rs"], "what was planned"),
     layer(&["manifest.rs"], "what was planned, built and found"),
     apart(&["effects/estimate.rs", "effects/noise.rs"], "a value with its interval; what disturbed the runs"),
@@ -348,8 +356,9 @@ const RUNNER: &[Layer] = &[
             "tools/history/",
             "tools/init/",
             "tools/merge/",
-            "tools/plan.rs",
+            "tools/plan/",
             "tools/profile/",
+            "tools/screen/",
             "tools/selftest/",
             "tools/syscalls/",
         ],
@@ -372,6 +381,7 @@ const RUNNER: &[Layer] = &[
             "cmd/plan.rs",
             "cmd/profile.rs",
             "cmd/report.rs",
+            "cmd/screen.rs",
             "cmd/selftest.rs",
             "cmd/syscalls.rs",
         ],

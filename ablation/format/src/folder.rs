@@ -12,6 +12,9 @@ pub const EFFECTS: &str = "effects.json";
 /// The report for people, in Markdown.
 pub const REPORT: &str = "report.md";
 
+/// What a screening was asked for and what it says, one [`crate::Screening`] in JSON.
+pub const SCREENING: &str = "screening.json";
+
 /// The report for people, a page of HTML that needs no other file.
 pub const PAGE: &str = "report.html";
 

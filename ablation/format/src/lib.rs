@@ -31,12 +31,13 @@ mod plan;
 mod read;
 mod record;
 mod response;
+mod screening;
 mod shard;
 mod target;
 mod version;
 
 pub use effects::EffectsFile;
-pub use folder::{ABOUT, EFFECTS, FIGURES, LOGS, MANIFEST, PAGE, PROFILE, RECORDS, REPORT};
+pub use folder::{ABOUT, EFFECTS, FIGURES, LOGS, MANIFEST, PAGE, PROFILE, RECORDS, REPORT, SCREENING};
 pub use line::{LineError, read_line};
 pub use manifest::{
     BuildFailure, BuildRecord, BuiltBinary, InstrumentStatus, Library, Machine, Manifest, StudyMachine,
@@ -48,9 +49,16 @@ pub use plan::{
     AbsentPeer, Arm, CellKind, CellPlan, Contrast, Crossed, Curve, FactorPlan, Hypothesis, HypothesisKind, Impossible,
     OutputRule, StudyPlan, WorkloadPlan,
 };
-pub use read::{BadLine, ReadError, RecordReader, mean_wall_ns, read_effects, read_manifest, read_records};
+pub use read::{
+    BadLine, ReadError, RecordReader, mean_record_bytes, mean_wall_ns, read_effects, read_manifest, read_records,
+    read_screening,
+};
 pub use record::{Pass, Record, Status};
 pub use response::{MainResponse, Quantity, ValueName, is_value_name};
+pub use screening::{
+    Asked, CleanEffect, CleanResult, OneAtATime, ScreenResult, ScreenedFactor, ScreenedInteractions, Screening,
+    SuspectedPair,
+};
 pub use shard::Shard;
 pub use target::{Against, Bar, Target, TargetKind, TargetResponse};
 pub use version::{FORMAT, OLDEST_FORMAT};

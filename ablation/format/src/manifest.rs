@@ -24,6 +24,9 @@ pub struct Manifest {
     pub seed: u64,
     /// Number of blocks planned.
     pub blocks: u32,
+    /// How often each cell was to be counted; `None` in older studies, where the config tells it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counting_repeats: Option<u32>,
     /// What was to be run.
     pub plan: StudyPlan,
     /// One entry for each distinct binary.

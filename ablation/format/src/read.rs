@@ -1,9 +1,10 @@
 //! Reads a study's folder. A file that is damaged is an error; a damaged line of the records is left out and reported.
 
 use crate::effects::EffectsFile;
-use crate::folder::{EFFECTS, MANIFEST, RECORDS};
+use crate::folder::{EFFECTS, MANIFEST, RECORDS, SCREENING};
 use crate::manifest::Manifest;
 use crate::record::{Pass, Record};
+use crate::screening::Screening;
 use crate::version::{FORMAT, OLDEST_FORMAT};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -82,6 +83,14 @@ pub fn read_manifest(dir: &Path) -> Result<Manifest, ReadError> {
 /// [`ReadError`]; a file of another version than [`OLDEST_FORMAT`] to [`FORMAT`] is [`ReadError::Version`].
 pub fn read_effects(dir: &Path) -> Result<EffectsFile, ReadError> {
     read_versioned(dir, EFFECTS)
+}
+
+/// Reads `screening.json` of a screening's folder.
+///
+/// # Errors
+/// [`ReadError`]; a file of another version than [`OLDEST_FORMAT`] to [`FORMAT`] is [`ReadError::Version`].
+pub fn read_screening(dir: &Path) -> Result<Screening, ReadError> {
+    read_versioned(dir, SCREENING)
 }
 
 /// Gives every record of a study's folder to `each`, in the order of the file, and returns the lines that are not
@@ -239,6 +248,21 @@ fn skip_line(input: &mut impl BufRead) -> io::Result<u64> {
 
 /// Most records that [`mean_wall_ns`] reads.
 const SAMPLE: u64 = 256;
+
+/// Mean length of a record of a study in bytes, from the first ones of the file; `None` without a whole record.
+pub fn mean_record_bytes(dir: &Path) -> Option<u64> {
+    let mut input = BufReader::new(File::open(dir.join(RECORDS)).ok()?);
+    let (mut line, mut sum, mut lines) = (Vec::new(), 0, 0);
+    while lines < SAMPLE {
+        line.clear();
+        input.by_ref().take(MAX_LINE).read_until(b'\n', &mut line).ok()?;
+        if line.last() != Some(&b'\n') {
+            break;
+        }
+        (sum, lines) = (sum + line.len() as u64, lines + 1);
+    }
+    sum.checked_div(lines)
+}
 
 /// Mean wall time of the processes of a study in nanoseconds, over at most 256 records that are evenly spread in the
 /// file, so that the call does not take longer for a larger study.

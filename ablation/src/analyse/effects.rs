@@ -74,7 +74,7 @@ fn of_contrast(plan: &StudyPlan, table: &Table, contrast: &Contrast, pairs: &[Pa
 /// Main effect from a fraction of a factorial or a screen: the mean of the cells with the factor minus that of the cells
 /// without. `None` when a cell has no proven run, for then the columns are no longer orthogonal.
 pub(super) fn by_columns(plan: &StudyPlan, table: &Table, factor: &str, column: Column) -> Option<Drawn> {
-    let designs = ["fractional", "plackett-burman"].into_iter();
+    let designs = ["fractional", "plackett-burman", "foldover"].into_iter();
     let ids = designs.filter_map(|design| plan.designs.get(design)).max_by_key(|ids| ids.len())?;
     let at = plan.crossed.iter().position(|crossed| crossed.factor == factor)?;
     let (mut signs, mut values) = (Vec::new(), Vec::new());

@@ -92,6 +92,7 @@ impl Study {
                 started_unix_s: 0,
                 seed: 42,
                 blocks: 12,
+                counting_repeats: None,
                 plan,
                 builds: vec![BuildRecord {
                     id: "full".to_owned(),

@@ -5,6 +5,7 @@
 //! docs/methodology.md tells what is computed and why.
 
 mod agreement;
+mod blockwise;
 mod contention;
 mod costs;
 mod counts;
@@ -48,6 +49,7 @@ use ablate_stats::bootstrap::Drawn;
 use index::{CellRuns, Runs};
 use values::estimate;
 
+pub(crate) use blockwise::{Blockwise, blockwise};
 pub(crate) use crossed::{Contrasted, Crossed, CrossedFactor};
 pub(crate) use failures::Failure;
 pub(crate) use gaps::{Explained, ReferenceGap};
@@ -235,7 +237,7 @@ fn workload(
 /// Whether a workload runs all cells of a design that has main effects; without them a main effect would be that of
 /// leaving one out, by another name.
 fn is_combined(plan: &StudyPlan, workload: &WorkloadPlan) -> bool {
-    let designs = ["factorial", "fractional", "plackett-burman"].into_iter();
+    let designs = ["factorial", "fractional", "plackett-burman", "foldover"].into_iter();
     let mut combined = designs.filter_map(|design| plan.designs.get(design)).peekable();
     combined.peek().is_none() || combined.any(|ids| ids.iter().all(|id| workload.runs(id)))
 }

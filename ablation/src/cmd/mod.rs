@@ -20,6 +20,7 @@ mod plan;
 mod profile;
 mod report;
 mod run;
+mod screen;
 mod selftest;
 mod syscalls;
 
@@ -74,6 +75,7 @@ Run a study:
   cargo ablate run STUDY.toml --out f1 --resume   continue after Ctrl-C; finished runs are not repeated
   cargo ablate run STUDY.toml --until-halfwidth 1% --budget 10m
                                                   stop once every factor is known to ± 1 %, or after ten minutes
+  cargo ablate screen STUDY.toml                  find which of many factors matter, and how these interact
 Use several machines:
   cargo ablate build STUDY.toml --out bundle      build once
   cargo ablate run STUDY.toml --builds bundle --shard 1/3 --out s1
@@ -157,6 +159,19 @@ Examples:
   cargo ablate run ablate.toml --out f1 --resume     continue an interrupted run in the folder f1
   cargo ablate run ablate.toml --shard 2/3 --out s2  the second third of its blocks, for `cargo ablate merge`")]
     Run(run::Args),
+    /// Find which of many factors matter, and how these interact.
+    ///
+    /// Use it when a study has too many factors to combine them all. A screen runs all of them in few cells and drops
+    /// those that are shown to cost less than the margin. A clean stage then measures main effects and interactions of the
+    /// others, on blocks of its own, and only these make claims. Each stage is a study in a folder of its own.
+    #[command(after_help = "\
+Examples:
+  cargo ablate screen ablate.toml                    all factors; effects below 1 % do not matter
+  cargo ablate screen ablate.toml --margin 3 --blocks 12
+                                                     those of 3 %, with a clean stage of 12 blocks
+  cargo ablate screen ablate.toml --out s1 --resume  continue an interrupted one
+  cargo ablate report s1                             print its tables again; s1/screen and s1/clean are its stages")]
+    Screen(screen::Args),
     /// Build everything that a study runs into a folder that can be copied to other machines.
     ///
     /// Use it where several machines run parts of one study: all of them then run the same files. `run --builds` takes the
@@ -316,6 +331,7 @@ fn subcommand(command: Command, settings: &Settings) -> Ended {
         Command::Diff(args) => diff::run(*args, settings),
         Command::Bisect(args) => bisect::run(*args, settings),
         Command::Run(args) => run::run(args, settings),
+        Command::Screen(args) => screen::run(args, settings),
         Command::Build(args) => build::run(&args, settings),
         Command::Merge(args) => merge::run(&args, settings),
         Command::Plan(args) => plan::run(&args, settings),

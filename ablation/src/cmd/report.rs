@@ -7,6 +7,7 @@ use crate::support::count::counted;
 use crate::support::exit::{ExitStatus, ShellCode};
 use crate::support::progress::note;
 use crate::support::settings::Settings;
+use crate::tools::screen;
 use crate::{analyse, prove, store};
 use ablate_format::{Manifest, PAGE, Status};
 use std::path::{Path, PathBuf};
@@ -46,6 +47,14 @@ impl ExitStatus for ReportError {
 }
 
 pub(super) fn run(args: &Args, settings: &Settings) -> Ended {
+    if screen::is_screening(&args.dir) {
+        if args.printed.gate {
+            return Err(Box::new(NoTarget));
+        }
+        let (text, is_proven) = screen::report(&args.dir, args.printed.json, settings)?;
+        print(&text)?;
+        return Ok(if is_proven { ShellCode::Good } else { ShellCode::BadRuns });
+    }
     if store::is_in_use(&args.dir) {
         note("a study is still running in this folder; the report covers the runs so far");
     }

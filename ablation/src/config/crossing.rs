@@ -8,8 +8,12 @@ use ablate_format::Arm;
 use std::ops::Range;
 use toml::Spanned;
 
-/// Most cells of one design. A study cannot sensibly run more.
-const MAX_CELLS: usize = 1024;
+/// Most cells of `factorial` and `pairs`. Analysis of more would not fit into the memory of most machines, and running
+/// them takes days; `cargo ablate plan` tells both, and what is cheaper.
+const MAX_CELLS: usize = 16_384;
+
+/// Most cells of a fraction.
+const MAX_OF_FRACTION: usize = 1024;
 
 /// Most cells that a message gives the number of.
 const MAX_TOLD: usize = 1_000_000_000;
@@ -17,8 +21,8 @@ const MAX_TOLD: usize = 1_000_000_000;
 /// Most factors of a fraction. The search for its generators takes about a tenth of a second for twelve.
 const MAX_FRACTIONAL: usize = 12;
 
-/// Most factors of a screening design. The largest that is constructed has 48 cells.
-const MAX_SCREENED: usize = 47;
+/// Most factors of a screening design.
+pub(crate) const MAX_SCREENED: usize = 200;
 
 /// The parameters of the designs that combine factors.
 pub(super) struct Crossing {
@@ -64,11 +68,10 @@ impl Checker<'_> {
                 )?;
             }
         }
-        if asked(DesignKind::PlackettBurman) && !(2..=MAX_SCREENED).contains(&two) {
-            too(
-                DesignKind::PlackettBurman,
-                format!("is for 2 to {MAX_SCREENED} factors, not {two}; choose them with `crossed`"),
-            )?;
+        for kind in [DesignKind::PlackettBurman, DesignKind::Foldover] {
+            if asked(kind) && !(2..=MAX_SCREENED).contains(&two) {
+                too(kind, format!("is for 2 to {MAX_SCREENED} factors, not {two}; choose them with `crossed`"))?;
+            }
         }
         if asked(DesignKind::Factorial) {
             let levels = crossed.iter().map(|factor| 1 + factor.others_combined(arms).len());
@@ -77,8 +80,8 @@ impl Checker<'_> {
                 // Beyond that the number says nothing, and may not even fit.
                 let cells = if cells > MAX_TOLD { format!("more than {}", count(MAX_TOLD)) } else { count(cells) };
                 let trouble = format!(
-                    "with {} factors has {cells} cells, and at most {} are sensible; choose fewer factors \
-                     with `crossed`, or \"fractional\" or \"plackett-burman\"",
+                    "with {} factors has {cells} cells, and at most {} are possible; find the factors that matter with \
+                     `cargo ablate screen`, or choose fewer with `crossed`",
                     crossed.len(),
                     count(MAX_CELLS)
                 );
@@ -104,7 +107,7 @@ impl Checker<'_> {
         };
         if crossing.is_empty() {
             let message = "no design combines factors; remove `crossed`, or add \"factorial\", \"fractional\", \
-                           \"plackett-burman\" or \"pairs\" to `design`";
+                           \"plackett-burman\", \"foldover\" or \"pairs\" to `design`";
             return self.fail(given.span(), message);
         }
         let mut found = self.list("factor", given, factors.iter().map(|factor| factor.name.as_str()))?;
@@ -151,7 +154,7 @@ impl Checker<'_> {
         }
         let fits = |p: &usize| {
             let cells = 1_usize << (factors - p);
-            cells <= MAX_CELLS && factors < cells
+            cells <= MAX_OF_FRACTION && factors < cells
         };
         let fitting: Vec<usize> = (1..factors).filter(fits).collect();
         // From 3 to 12 factors a fraction always exists: 2^(k − 1) or, from 11 factors on, a smaller one.

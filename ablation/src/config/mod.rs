@@ -31,6 +31,7 @@ mod workloads;
 
 pub(crate) use build_settings::BuildSettings;
 pub(crate) use check::is_name;
+pub(crate) use crossing::MAX_SCREENED;
 pub(crate) use diagnostic::{Diagnostic, Part};
 pub(crate) use error::ConfigError;
 pub(crate) use peers::{PRELOAD, libraries};

@@ -57,7 +57,7 @@ pub(crate) struct Study {
     pub(crate) layouts: u32,
     /// Groups of instruments for the counting passes, by name (`perf`, `callgrind`, `strace`).
     pub(crate) instruments: Vec<String>,
-    /// Factors of the designs `factorial`, `fractional`, `plackett-burman` and `pairs`, in the order of the config.
+    /// Factors of the designs that combine factors ([`DesignKind::is_crossing`]), in the order of the config.
     pub(crate) crossed: Vec<String>,
     /// The p of 2^(k − p), for the design `fractional`; at least 1.
     pub(crate) fraction: u32,
@@ -186,7 +186,8 @@ impl Study {
         }
         self.selected = Selected { factors: factors.to_vec(), cells: cells.to_vec() };
         // The columns of a fraction say something only with all of its cells.
-        self.designs.retain(|kind| !matches!(kind, DesignKind::Fractional | DesignKind::PlackettBurman));
+        self.designs
+            .retain(|kind| !matches!(kind, DesignKind::Fractional | DesignKind::PlackettBurman | DesignKind::Foldover));
         let hypotheses = self.hypotheses.drain(..).map(|hypothesis| hypothesis.name);
         Ok(hypotheses.chain(self.paths.drain(..).map(|path| path.name)).collect())
     }
@@ -279,6 +280,8 @@ pub(crate) enum DesignKind {
     Pairs,
     /// Main effects of up to n − 1 factors in n cells, n a multiple of 4 (Plackett and Burman, 1946).
     PlackettBurman,
+    /// Main effects clear of two-factor interactions, of up to n factors in 2n cells: a screen and its mirror.
+    Foldover,
     /// 2^(k − p) of the combinations, of the highest resolution there is.
     Fractional,
     /// Every combination of the levels that the crossed factors have in one binary.
@@ -287,12 +290,13 @@ pub(crate) enum DesignKind {
 
 impl DesignKind {
     /// All designs with their names in the config.
-    pub(crate) const NAMES: [(&'static str, DesignKind); 7] = [
+    pub(crate) const NAMES: [(&'static str, DesignKind); 8] = [
         ("explicit", DesignKind::Explicit),
         ("leave-one-out", DesignKind::LeaveOneOut),
         ("add-one-in", DesignKind::AddOneIn),
         ("pairs", DesignKind::Pairs),
         ("plackett-burman", DesignKind::PlackettBurman),
+        ("foldover", DesignKind::Foldover),
         ("fractional", DesignKind::Fractional),
         ("factorial", DesignKind::Factorial),
     ];
@@ -306,7 +310,11 @@ impl DesignKind {
     pub(crate) fn is_crossing(self) -> bool {
         match self {
             DesignKind::Explicit | DesignKind::LeaveOneOut | DesignKind::AddOneIn => false,
-            DesignKind::Pairs | DesignKind::PlackettBurman | DesignKind::Fractional | DesignKind::Factorial => true,
+            DesignKind::Pairs
+            | DesignKind::PlackettBurman
+            | DesignKind::Foldover
+            | DesignKind::Fractional
+            | DesignKind::Factorial => true,
         }
     }
 }

@@ -309,19 +309,26 @@ fn fractions_and_factorials_have_limits() {
         format!("{head}[subject]\npackage = \"subject\"\n{factors}{tail}")
     };
     for (n, design) in [
-        (11, "factorial"),
+        (15, "factorial"),
         (13, "fractional"),
         (12, "fractional"),
-        (48, "plackett-burman"),
+        (201, "plackett-burman"),
+        (201, "foldover"),
         (1, "plackett-burman"),
-        (45, "pairs"),
+        (181, "pairs"),
         (1, "pairs"),
         (0, "factorial"),
     ] {
         check_in(&mut said, &many(n, design), "seed = 7", "seed = 8");
     }
-    for (n, design) in [(10, "factorial"), (3, "fractional"), (47, "plackett-burman"), (44, "pairs"), (1, "factorial")]
-    {
+    for (n, design) in [
+        (14, "factorial"),
+        (3, "fractional"),
+        (200, "plackett-burman"),
+        (200, "foldover"),
+        (180, "pairs"),
+        (1, "factorial"),
+    ] {
         parsed(&many(n, design)).unwrap_or_else(|error| panic!("{n} {design}: {error}"));
     }
     insta::assert_snapshot!(said);

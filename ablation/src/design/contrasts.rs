@@ -102,7 +102,8 @@ impl Rows<'_> {
         // The columns of a fraction are orthogonal only with all of its cells, so an incomplete one has no main
         // effects.
         let is_whole = |kind| has(kind) && self.cells.missing(self.treatments, kind) == 0;
-        let by_fraction = is_whole(DesignKind::Fractional) || is_whole(DesignKind::PlackettBurman);
+        let fractions = [DesignKind::Fractional, DesignKind::PlackettBurman, DesignKind::Foldover];
+        let by_fraction = fractions.into_iter().any(is_whole);
         let there: HashSet<Levels> = self.combined();
         let mut names = Vec::new();
         for (i, axis) in self.axes.iter().enumerate() {

@@ -20,6 +20,7 @@ use axis::Axis;
 pub(crate) use build_plans::BuildPlan;
 use cells::Cells;
 use cells::peer_id;
+use fraction::Fraction;
 use std::collections::{BTreeMap, HashSet};
 use treatments::Treatments;
 
@@ -129,6 +130,23 @@ fn workloads(study: &Study, cells: &Cells, designs: &BTreeMap<String, Vec<String
     study.workloads.iter().map(plan).collect()
 }
 
+/// Cells of a folded-over screening design of these factors.
+pub(crate) fn folded_cells(factors: usize) -> usize {
+    screening::folded_cells(factors)
+}
+
+/// Cells of a Plackett–Burman design of these factors.
+pub(crate) fn screening_cells(factors: usize) -> usize {
+    screening::cells(factors)
+}
+
+/// The p of the smallest fraction 2^(k − p) of resolution V or more, in which main effects and interactions of two factors
+/// are clear of each other. 0 is the full factorial. `None` outside of 1 to 12 factors.
+pub(crate) fn resolution_five(factors: usize) -> Option<usize> {
+    let has_five = |p: &usize| factors < 1 << (factors - p) && Fraction::least_aberrant(factors, *p).resolution() >= 5;
+    (1..=12).contains(&factors).then(|| (1..factors).take_while(has_five).last().unwrap_or(0))
+}
+
 /// The effects that designs with fewer cells than combinations cannot tell apart, for people.
 fn aliases(study: &Study, axes: &[Axis<'_>], treatments: &Treatments, cells: &Cells) -> Vec<String> {
     let names: Vec<&str> =
@@ -138,6 +156,7 @@ fn aliases(study: &Study, axes: &[Axis<'_>], treatments: &Treatments, cells: &Ce
         match (kind, &treatments.fraction) {
             (DesignKind::Fractional, Some(fraction)) => out.extend(fraction.aliases(&names)),
             (DesignKind::PlackettBurman, _) => out.push(screening::aliases(names.len())),
+            (DesignKind::Foldover, _) => out.push(screening::folded_aliases(names.len())),
             _ => continue,
         }
         let missing = cells.missing(treatments, kind);

@@ -2,28 +2,86 @@
 //! multifactorial experiments", Biometrika 33, 1946), from Hadamard matrices.
 //!
 //! The matrices come from quadratic residues (Paley, "On orthogonal matrices", Journal of Mathematics and Physics 12,
-//! 1933) and by doubling (Sylvester), which reaches every multiple of 4 up to 48.
+//! 1933) and by doubling (Sylvester), which reaches every multiple of 4 up to 48, and beyond it one that is a few larger
+//! where one is missing (52, 92, 100, …).
+//!
+//! A folded-over design has every run and its mirror. Twice the runs, and main effects are clear of two-factor
+//! interactions (Box and Wilson, Journal of the Royal Statistical Society B 13, 1951).
 
 /// Rows of a matrix of +1 and −1.
 type Matrix = Vec<Vec<i8>>;
 
+/// Cells of a Plackett–Burman design of these factors.
+pub(super) fn cells(factors: usize) -> usize {
+    constructed_from(factors + 1)
+}
+
+/// Cells of a folded-over design of these factors.
+pub(super) fn folded_cells(factors: usize) -> usize {
+    2 * folded_order(factors)
+}
+
 /// Every run, as one value for each factor: whether it is away. The baseline is the first run.
 ///
 /// # Panics
-/// For more than 47 factors.
+/// For far more factors than the config allows, when no matrix is constructed.
 pub(super) fn runs(factors: usize) -> Vec<Vec<bool>> {
-    let order = (factors + 1).next_multiple_of(4);
-    let matrix = hadamard(order).unwrap_or_else(|| panic!("no Hadamard matrix of order {order} is constructed here"));
     // The first column is constant: it stands for the mean.
-    normalised(matrix).into_iter().map(|row| row[1..=factors].iter().map(|sign| *sign < 0).collect()).collect()
+    away(factors + 1, constructed_from(factors + 1)).into_iter().map(|row| row[1..].to_vec()).collect()
 }
 
-/// The effects that the design cannot tell apart, for people.
+/// Every run of a folded-over design: all runs of a Hadamard matrix and then their mirrors, in the same order. The
+/// baseline is the first run.
+///
+/// The first column, constant in the matrix, is that of a factor too: in the first half it is at work and in the second
+/// it is away. So n factors take 2 n runs, and fewer cannot clear main effects of two-factor interactions (Webb,
+/// "Non-Orthogonal Designs of Even Resolution", Technometrics 10, 1968).
+///
+/// # Panics
+/// For far more factors than the config allows, when no matrix is constructed.
+pub(super) fn folded(factors: usize) -> Vec<Vec<bool>> {
+    let half = away(factors, folded_order(factors));
+    let mirrors: Vec<Vec<bool>> = half.iter().map(|row| row.iter().map(|away| !away).collect()).collect();
+    half.into_iter().chain(mirrors).collect()
+}
+
+/// The first columns of the normalised matrix of an order: whether each is −1.
+fn away(columns: usize, order: usize) -> Vec<Vec<bool>> {
+    let matrix = hadamard(order).unwrap_or_else(|| panic!("no Hadamard matrix of order {order} is constructed here"));
+    normalised(matrix).into_iter().map(|row| row[..columns].iter().map(|sign| *sign < 0).collect()).collect()
+}
+
+/// The order of a folded-over design. A matrix by doubling has sets of pairs of columns with the same product, whose
+/// interactions nothing tells apart. One of Paley's has none, so it is taken where it is a tenth larger at most.
+fn folded_order(factors: usize) -> usize {
+    if factors <= 2 {
+        return 2;
+    }
+    let least = constructed_from(factors);
+    let is_near = |order: &usize| 10 * (order - factors) <= factors;
+    (least..).step_by(4).take_while(is_near).find(|order| paley(*order).is_some()).unwrap_or(least)
+}
+
+/// The smallest multiple of 4 from here on whose matrix is constructed.
+fn constructed_from(least: usize) -> usize {
+    (least.next_multiple_of(4)..).step_by(4).find(|order| is_constructed(*order)).unwrap_or(least)
+}
+
+/// The effects that a Plackett–Burman design cannot tell apart, for people.
 pub(super) fn aliases(factors: usize) -> String {
-    let runs = (factors + 1).next_multiple_of(4);
     format!(
-        "plackett-burman: {runs} cells for {factors} factors, resolution III: every main effect shares its estimate, \
-         wholly or in part, with interactions of two other factors"
+        "plackett-burman: {} cells for {factors} factors, resolution III: every main effect shares its estimate, \
+         wholly or in part, with interactions of two other factors",
+        cells(factors)
+    )
+}
+
+/// The effects that a folded-over design cannot tell apart, for people.
+pub(super) fn folded_aliases(factors: usize) -> String {
+    format!(
+        "foldover: {} cells for {factors} factors, resolution IV: main effects are clear of interactions of two factors, \
+         and interactions of two factors share their estimates with each other",
+        folded_cells(factors)
     )
 }
 
@@ -32,12 +90,32 @@ fn hadamard(order: usize) -> Option<Matrix> {
     match order {
         1 => Some(vec![vec![1]]),
         2 => Some(vec![vec![1, 1], vec![1, -1]]),
-        _ if is_prime(order - 1) && order.is_multiple_of(4) => Some(paley_first(order - 1)),
-        _ if order.is_multiple_of(4) && is_prime(order / 2 - 1) && (order / 2 - 1) % 4 == 1 => {
-            Some(paley_second(order / 2 - 1))
-        }
-        _ if order.is_multiple_of(4) => hadamard(order / 2).map(|half| doubled(&half)),
+        _ if order.is_multiple_of(4) => paley(order).or_else(|| hadamard(order / 2).map(|half| doubled(&half))),
         _ => None,
+    }
+}
+
+/// Whether [`hadamard`] knows this order, without the matrix.
+fn is_constructed(order: usize) -> bool {
+    match order {
+        1 | 2 => true,
+        _ if order.is_multiple_of(4) => of_paley(order).is_some() || is_constructed(order / 2),
+        _ => false,
+    }
+}
+
+/// The matrix of residues of a multiple of 4, where it has the size of one.
+fn paley(order: usize) -> Option<Matrix> {
+    of_paley(order).map(|(prime, is_first)| if is_first { paley_first(prime) } else { paley_second(prime) })
+}
+
+/// The prime of Paley's construction of this order, and whether it is his first one.
+fn of_paley(order: usize) -> Option<(usize, bool)> {
+    let (first, second) = (order.checked_sub(1)?, (order / 2).checked_sub(1)?);
+    match () {
+        () if first % 4 == 3 && is_prime(first) => Some((first, true)),
+        () if second % 4 == 1 && is_prime(second) => Some((second, false)),
+        () => None,
     }
 }
 
@@ -100,6 +178,7 @@ fn normalised(mut matrix: Matrix) -> Matrix {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::MAX_SCREENED as MOST;
 
     #[test]
     fn every_multiple_of_four_up_to_48_has_a_hadamard_matrix() {
@@ -115,6 +194,45 @@ mod tests {
             }
         }
         assert_eq!((hadamard(52), hadamard(6)), (None, None));
+    }
+
+    #[test]
+    fn large_designs_are_orthogonal_and_little_larger_than_their_factors() {
+        for factors in (48..=MOST).step_by(19).chain([MOST]) {
+            let runs = folded(factors);
+            assert!(
+                runs.len() == folded_cells(factors) && runs.len() <= 2 * (factors + 16),
+                "{factors}: {}",
+                runs.len()
+            );
+            let columns: Vec<Vec<i32>> =
+                (0..factors).map(|i| runs.iter().map(|run| if run[i] { -1 } else { 1 }).collect()).collect();
+            let product = |a: &[i32], b: &[i32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<i32>();
+            for i in 0..factors {
+                assert_eq!(columns[i].iter().sum::<i32>(), 0, "column {i} of {factors}");
+                assert!((0..i).all(|j| product(&columns[i], &columns[j]) == 0), "column {i} of {factors}");
+            }
+            assert!(runs[0].iter().all(|away| !away) && cells(factors) <= factors + 16, "{factors}");
+        }
+    }
+
+    #[test]
+    fn folded_main_effects_are_clear_of_pairs() {
+        for (factors, expected) in [(2, 4), (3, 8), (4, 8), (5, 16), (12, 24), (13, 32), (40, 88), (47, 96)] {
+            let runs = folded(factors);
+            assert_eq!((runs.len(), folded_cells(factors)), (expected, expected), "{factors} factors");
+            let sign = |run: &Vec<bool>, i: usize| if run[i] { -1 } else { 1 };
+            for i in 0..factors {
+                for (j, k) in (0..factors).flat_map(|j| (0..j).map(move |k| (j, k))) {
+                    let product: i32 = runs.iter().map(|run| sign(run, i) * sign(run, j) * sign(run, k)).sum();
+                    assert_eq!(product, 0, "{i} with {j} and {k} of {factors}");
+                }
+            }
+            let (half, mirrors) = runs.split_at(expected / 2);
+            assert!(half.iter().zip(mirrors).all(|(run, mirror)| run.iter().zip(mirror).all(|(a, b)| a != b)));
+            let distinct: std::collections::BTreeSet<_> = runs.iter().collect();
+            assert_eq!(distinct.len(), expected, "no run of {factors} factors comes twice");
+        }
     }
 
     #[test]

@@ -431,3 +431,13 @@ fn a_factorial_over_builds_shares_them_between_switches() {
     let plan = super::resolve(&crate::config::tests::parsed(&text).expect("a good config")).expect("good").plan;
     assert_eq!(plan.crossed.iter().map(|c| c.factor.as_str()).collect::<Vec<_>>(), ["switch"]);
 }
+
+#[test]
+fn fractions_of_resolution_five_are_those_of_the_tables() {
+    // Box, Hunter and Hunter, "Statistics for Experimenters", 2nd edition, table 6.22: the runs of resolution V or more.
+    let runs = [2, 4, 8, 16, 16, 32, 64, 64, 128, 128, 128, 256];
+    let found: Vec<usize> =
+        (1..=12).map(|k| 1 << (k - crate::design::resolution_five(k).expect("there is one"))).collect();
+    assert_eq!(found, runs);
+    assert_eq!((crate::design::resolution_five(0), crate::design::resolution_five(13)), (None, None));
+}

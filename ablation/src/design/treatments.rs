@@ -56,6 +56,10 @@ pub(super) fn treatments(study: &Study, axes: &[Axis<'_>]) -> Result<Treatments,
                 let factors = axes.iter().filter(|axis| axis.crossed_away.is_some()).count();
                 out.two_levels(study, axes, kind, screening::runs(factors))?;
             }
+            DesignKind::Foldover => {
+                let factors = axes.iter().filter(|axis| axis.crossed_away.is_some()).count();
+                out.two_levels(study, axes, kind, screening::folded(factors))?;
+            }
             DesignKind::Fractional => {
                 let factors = axes.iter().filter(|axis| axis.crossed_away.is_some()).count();
                 let fraction = Fraction::least_aberrant(factors, study.fraction as usize);

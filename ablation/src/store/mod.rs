@@ -235,7 +235,10 @@ pub(crate) fn coverage<R: Keyed>(manifest: &Manifest, runs: &[R]) -> Option<(usi
     let subject = config.get("subject")?.as_table()?;
     // A harness is not counted.
     let unless_set = if subject.contains_key("harness") { 0 } else { 2 };
-    let repeats = config.get("counting_repeats").map_or(Some(unless_set), toml::Value::as_integer)?;
+    let repeats = match manifest.counting_repeats {
+        Some(repeats) => i64::from(repeats),
+        None => config.get("counting_repeats").map_or(Some(unless_set), toml::Value::as_integer)?,
+    };
     let passes = 1 + usize::from(subject.contains_key("idle_args"));
     // Every shard counts by itself.
     let shards = manifest.shards.first().map_or(1, |shard| shard.of as usize);
@@ -288,6 +291,7 @@ pub(crate) mod tests {
             started_unix_s: 1,
             seed: 7,
             blocks: 3,
+            counting_repeats: None,
             plan: design.plan.clone(),
             builds: builds.collect(),
             libraries: Vec::new(),

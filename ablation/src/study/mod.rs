@@ -2,6 +2,7 @@
 
 mod adaptive;
 mod clock;
+mod expected;
 mod facts;
 pub(crate) mod outlook;
 mod pinned;
@@ -10,6 +11,7 @@ mod resume;
 pub(crate) mod rule;
 mod same;
 pub(crate) mod shard;
+pub(crate) mod until;
 pub(crate) mod watch;
 
 use crate::benchmarks::{self, BenchmarksError};
@@ -35,6 +37,7 @@ pub(crate) use request::{Form, Request};
 use shard::ShardError;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 /// Outcome of a study.
 #[derive(Debug)]
@@ -220,9 +223,9 @@ pub(crate) fn run_loaded(mut study: Study, request: &Request, settings: &Setting
         manifest.started_unix_s = before.started_unix_s;
         manifest.machine = before.machine;
         // An adaptive study is complete with the blocks that it has.
-        manifest.blocks = before.blocks.max(if request.rule().is_some() { 1 } else { study.blocks });
+        manifest.blocks = before.blocks.max(if request.is_open_ended() { 1 } else { study.blocks });
         done = keys;
-    } else if request.rule().is_some() {
+    } else if request.is_open_ended() {
         manifest.blocks = 1;
     }
     let plan = manifest.plan.clone();
@@ -258,10 +261,13 @@ pub(crate) fn run_loaded(mut study: Study, request: &Request, settings: &Setting
     }
     let remaining = run::remaining(&context, manifest.blocks, &done);
     if remaining > 0 && !refused {
+        let started = Instant::now();
         match run::preflight(&context)? {
             Some(found) => {
                 found.suspicious.iter().for_each(|line| note(&format!("preflight: {line}")));
                 found.settle(&mut manifest.plan);
+                let known = if request.is_open_ended() { 0 } else { remaining };
+                expected::tell(known, manifest.plan.cells.len(), started.elapsed());
             }
             None => refused = true,
         }
@@ -274,13 +280,18 @@ pub(crate) fn run_loaded(mut study: Study, request: &Request, settings: &Setting
         return Ok(outcome(true, Vec::new()));
     }
     let mut records = folder.records()?;
-    let mut progress = Progress::start(request.rule().is_none().then_some(remaining));
+    let mut progress = Progress::start((!request.is_open_ended()).then_some(remaining));
     let mut session = Session::new(&mut records, &done, &mut progress);
     let mut end = run::counting(&context, &mut session)?;
     let mut closing = Vec::new();
     if end == End::Complete {
         match request.rule() {
-            None => end = blocks(&context, manifest.blocks, &mut session)?,
+            None => {
+                end = match &request.until {
+                    Some(until) => until.run(&context, &mut session, (&folder, &mut manifest))?,
+                    None => until::all(&context, manifest.blocks, &mut session)?,
+                }
+            }
             Some(rule) => {
                 let limit = request.blocks.unwrap_or(MAX_BLOCKS as u32);
                 let watch = request.watch;
@@ -307,15 +318,6 @@ fn stops(context: &Context<'_>) -> Result<(bool, bool), StudyError> {
         Opened::Unknown(why) => note(&format!("whether a file that differs is read at run time is not known: {why}")),
     }
     Ok((false, false))
-}
-
-fn blocks(context: &Context<'_>, blocks: u32, session: &mut Session<'_>) -> Result<End, RunError> {
-    for block in context.blocks(blocks) {
-        if run::block(context, block, session)? == End::Interrupted {
-            return Ok(End::Interrupted);
-        }
-    }
-    Ok(End::Complete)
 }
 
 fn setup<T>(step: &'static str, result: std::io::Result<T>) -> Result<T, StudyError> {
@@ -397,6 +399,7 @@ fn manifest(study: &Study, design: &Design, built: Built, mut machine: Machine, 
         started_unix_s: unix_seconds(),
         seed: study.seed,
         blocks: study.blocks,
+        counting_repeats: Some(study.counting_repeats),
         plan,
         builds: built.records,
         libraries: Vec::new(),

@@ -1,6 +1,7 @@
 //! What a call asks of a study.
 
 use super::rule::{Budget, HalfWidth, Rule};
+use super::until::Until;
 use super::watch::Watch;
 use crate::builds::revisions::Pinned;
 use ablate_format::{Manifest, Shard};
@@ -41,6 +42,8 @@ pub(crate) struct Request {
     pub(crate) pinned: Pinned,
     /// What a comparison of revisions looks at between its blocks.
     pub(crate) watch: Option<Watch>,
+    /// Looks that may end the study, instead of a rule.
+    pub(crate) until: Option<Until>,
 }
 
 impl Request {
@@ -48,7 +51,7 @@ impl Request {
     pub(crate) fn of(config: PathBuf) -> Request {
         let (workloads, blocks, out, seed) = (Vec::new(), None, None, None);
         let (form, resume) = (Form::Whole, false);
-        let (until_halfwidth, budget, stop_if, watch) = (None, None, None, None);
+        let (until_halfwidth, budget, stop_if, watch, until) = (None, None, None, None, None);
         let (factors, cells) = (Vec::new(), Vec::new());
         let (shard, builds) = (None, None);
         Request {
@@ -68,12 +71,18 @@ impl Request {
             stop_if,
             pinned: Pinned::new(),
             watch,
+            until,
         }
     }
 
     /// The folder of the study that is continued.
     pub(super) fn continued(&self) -> Option<&Path> {
         self.out.as_deref().filter(|_| self.resume)
+    }
+
+    /// Whether the number of blocks is not known before the first one.
+    pub(super) fn is_open_ended(&self) -> bool {
+        self.rule().is_some() || self.until.is_some()
     }
 
     /// When the study stops by itself; `None`: after its blocks.

@@ -13,5 +13,6 @@ pub(crate) mod merge;
 pub(crate) mod plan;
 pub(crate) mod profile;
 pub(crate) mod results;
+pub(crate) mod screen;
 pub(crate) mod selftest;
 pub(crate) mod syscalls;

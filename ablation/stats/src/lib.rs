@@ -23,6 +23,7 @@
 
 pub mod bootstrap;
 pub mod change_points;
+pub mod clean;
 #[cfg(test)]
 mod coverage;
 #[cfg(test)]
@@ -31,17 +32,23 @@ mod coverage_change_points;
 mod coverage_layouts;
 #[cfg(test)]
 mod coverage_machines;
+#[cfg(test)]
+mod coverage_screening;
 pub mod distribution;
 pub mod factorial;
+pub mod foldover;
+pub mod gamma;
 pub mod layout;
 pub mod line;
 pub mod machines;
 pub mod many;
+pub mod moderated;
 pub mod modes;
 pub mod order;
 pub mod projection;
 pub mod random;
 mod resamples;
+pub mod sequential;
 pub mod series;
 pub mod sessions;
 pub mod table;

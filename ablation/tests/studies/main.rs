@@ -12,5 +12,6 @@ mod odd_paths;
 mod over_time;
 mod path;
 mod race;
+mod screen;
 mod server;
 mod verdicts;

@@ -177,7 +177,7 @@ impl Of<'_> {
         let mut cells = vec![contrast.plus.clone(), contrast.minus.clone()];
         if contrast.plus.is_empty() {
             // A main effect is of all cells of its design.
-            let designs = ["factorial", "fractional", "plackett-burman"].into_iter();
+            let designs = ["factorial", "fractional", "plackett-burman", "foldover"].into_iter();
             cells = designs.filter_map(|design| self.plan.designs.get(design)).flatten().cloned().collect();
         }
         Row {

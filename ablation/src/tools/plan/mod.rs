@@ -3,85 +3,29 @@
 
 use crate::config::Study;
 use crate::design::{BuildPlan, Design};
-use crate::support::count::counted;
+use crate::support::count::{count, counted};
 use crate::support::progress::human;
-use crate::support::studies;
 use crate::support::text::printable;
-use ablate_format::{CellKind, CellPlan, StudyPlan, Target, WorkloadPlan};
+use ablate_format::{CellKind, CellPlan, StudyPlan, Target};
+use cost::cells_of;
+pub(crate) use cost::{ProcessTime, Processes, process_time};
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
 use tabled::builder::Builder;
 use tabled::settings::peaker::Priority;
 use tabled::settings::{Style, Width};
 
-/// Assumed time of one process before any was measured.
-const GUESS: Duration = Duration::from_millis(60);
+mod advice;
+mod cost;
 
-/// How many processes a study starts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Processes {
-    /// One per cell.
-    pub(crate) preflight: usize,
-    /// With counters.
-    pub(crate) counting: usize,
-    /// With counters, without operations.
-    pub(crate) idle: usize,
-    /// For time.
-    pub(crate) timing: usize,
-}
+/// Rows of a table from which on only the first ones are shown.
+const MANY_ROWS: usize = 100;
 
-impl Processes {
-    /// Counts them.
-    pub(crate) fn of(study: &Study, design: &Design) -> Processes {
-        let once: usize = design.plan.workloads.iter().map(|workload| cells_of(&design.plan, workload)).sum();
-        let counting = once * study.counting_repeats as usize;
-        Processes {
-            preflight: design.plan.cells.len(),
-            counting,
-            idle: if study.subject.idle_args.is_some() { counting } else { 0 },
-            timing: once * study.blocks as usize,
-        }
-    }
+/// Rows that are shown of such a table.
+const FIRST_ROWS: usize = 20;
 
-    /// All together.
-    pub(crate) fn total(self) -> usize {
-        self.preflight + self.counting + self.idle + self.timing
-    }
-}
-
-/// Number of cells that run with a workload.
-fn cells_of(plan: &StudyPlan, workload: &WorkloadPlan) -> usize {
-    if workload.cells.is_empty() { plan.cells.len() } else { workload.cells.len() }
-}
-
-/// Mean time of one process, and where it was measured.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ProcessTime {
-    /// Mean wall time.
-    pub(crate) time: Duration,
-    /// Mean time of a build there, where one was recorded.
-    pub(crate) of_build: Option<Duration>,
-    /// Where it was measured; `None`: a guess.
-    pub(crate) measured_in: Option<PathBuf>,
-}
-
-/// Mean time of a process in the newest earlier run of the study under `parent`, or a guess.
-pub(crate) fn process_time(study: &str, parent: &Path) -> ProcessTime {
-    let measured = studies::earlier(parent, study).into_iter().find_map(|folder| {
-        let manifest = ablate_format::read_manifest(&folder).ok().filter(|manifest| manifest.study == study)?;
-        let time = Duration::from_nanos(ablate_format::mean_wall_ns(&folder)?);
-        let seconds: Vec<f64> = manifest.builds.iter().filter_map(|build| build.seconds).collect();
-        let mean = seconds.iter().sum::<f64>() / seconds.len().max(1) as f64;
-        let of_build = (!seconds.is_empty()).then(|| Duration::from_secs_f64(mean.clamp(0.0, 1e6)));
-        Some(ProcessTime { time, of_build, measured_in: Some(folder) })
-    });
-    measured.unwrap_or(ProcessTime { time: GUESS, of_build: None, measured_in: None })
-}
-
-/// The text of `cargo ablate plan`, at most `columns` wide.
-pub(crate) fn describe(study: &Study, design: &Design, process: &ProcessTime, columns: usize) -> String {
-    let mut text = Text { out: String::new(), columns };
+/// The text of `cargo ablate plan`, at most `columns` wide. `all` shows every row of long tables.
+pub(crate) fn describe(study: &Study, design: &Design, process: &ProcessTime, (columns, all): (usize, bool)) -> String {
+    let mut text = Text { out: String::new(), columns, all };
     let about = if study.about.is_empty() { String::new() } else { format!(": {}", printable(&study.about)) };
     text.paragraph(&format!("study {}{about}\n", study.name));
     builds(&mut text, study, design);
@@ -118,7 +62,7 @@ pub(crate) fn describe(study: &Study, design: &Design, process: &ProcessTime, co
     }
     processes(&mut text, study, design);
     let count = Processes::of(study, design);
-    let time = human(process.time * u32::try_from(count.total()).unwrap_or(u32::MAX));
+    let time = human(process.of(count.total()));
     let millis = process.time.as_secs_f64() * 1e3;
     let how = match &process.measured_in {
         Some(folder) => format!("{millis:.0} ms per process, as measured in {}", folder.display()),
@@ -137,7 +81,17 @@ pub(crate) fn describe(study: &Study, design: &Design, process: &ProcessTime, co
             format!(", and {} in about {all}, less what is built already", counted(builds, "build"))
         }
     };
+    let others = advice::others(study, design, process);
+    if !others.is_empty() {
+        text.section("other designs of these factors", &advice::HEAD, others.into_iter());
+    }
     text.paragraph(&format!("time: {about} {time} ({how}){and}"));
+    let (disk, each) = cost::disk(count, process);
+    let (disk, each) = (cost::bytes(disk), cost::bytes(each));
+    let how = if process.record_bytes.is_some() { "as measured there" } else { "assumed" };
+    text.paragraph(&format!("disk: about {disk} of records ({each} each, {how})"));
+    let memory = cost::bytes(cost::memory(design, count));
+    text.paragraph(&format!("memory: about {memory} for the report, by cells and records"));
     text.out
 }
 
@@ -239,6 +193,8 @@ fn differences(plan: &StudyPlan, cell: &CellPlan) -> String {
 struct Text {
     out: String,
     columns: usize,
+    /// Whether long tables are shown as a whole.
+    all: bool,
 }
 
 impl Text {
@@ -248,6 +204,9 @@ impl Text {
     }
 
     fn section(&mut self, title: &str, head: &[&str], rows: impl Iterator<Item = Vec<String>>) {
+        let mut rows: Vec<Vec<String>> = rows.collect();
+        let left = if rows.len() > MANY_ROWS && !self.all { rows.len() - FIRST_ROWS } else { 0 };
+        rows.truncate(rows.len() - left);
         let mut builder = Builder::default();
         builder.push_record(head.iter().copied());
         for row in rows {
@@ -255,7 +214,8 @@ impl Text {
         }
         let mut table = builder.build();
         table.with(Style::sharp()).with(Width::wrap(self.columns).priority(Priority::max(true)).keep_words(true));
-        self.paragraph(&format!("{title}\n{table}\n"));
+        let more = if left > 0 { format!("\n… and {}; --all shows them", count(left)) } else { String::new() };
+        self.paragraph(&format!("{title}\n{table}{more}\n"));
     }
 }
 
@@ -266,6 +226,8 @@ mod tests {
     use crate::store;
     use crate::store::tests::{manifest, record};
     use ablate_format::Pass;
+    use std::path::Path;
+    use std::time::Duration;
 
     #[test]
     fn processes_are_counted() {
@@ -280,7 +242,7 @@ mod tests {
         let study = parsed(&GOOD.replace("\"--n\", \"10\"", &"\"--quite-a-long-argument\",".repeat(20))).expect("good");
         let design = crate::design::resolve(&study).expect("the design is good");
         for columns in [60, 100] {
-            let text = describe(&study, &design, &process_time("demo", Path::new("/no/such/folder")), columns);
+            let text = describe(&study, &design, &process_time("demo", Path::new("/no/such/folder")), (columns, false));
             let widest = text.lines().filter(|line| !line.starts_with("time")).map(|line| line.chars().count()).max();
             assert!(widest <= Some(columns), "{widest:?} over {columns}:\n{text}");
             assert!(text.contains("time: at least ") && text.contains("a guess of 60 ms"), "{text}");
@@ -314,7 +276,7 @@ low_ns = 0.0
         // Baseline, placebo, two treatments and the peer; with `no-red` and `no-blue` in both arms nine in all.
         let count = Processes::of(&study, &design);
         assert_eq!(count, Processes { preflight: 9, counting: 28, idle: 28, timing: 42 });
-        let text = describe(&study, &design, &process_time("demo", Path::new("/no/such/folder")), 100);
+        let text = describe(&study, &design, &process_time("demo", Path::new("/no/such/folder")), (100, false));
         for part in [
             "each in 3 code layouts",
             "impossible cells (1)",

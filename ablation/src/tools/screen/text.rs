@@ -1,0 +1,317 @@
+//! A screening for people: the answer first, then what the clean stage found, what was dropped and why, and what it took.
+
+use crate::report::document::{Document, Table};
+use crate::report::number::{MISSING, count, counted, number, signed_point};
+use crate::support::count::counted_verb;
+use crate::support::progress::human;
+use ablate_format::{CleanEffect, CleanResult, OneAtATime, ScreenResult, ScreenedFactor, Screening};
+use std::path::Path;
+use std::time::Duration;
+
+/// p values below this are shown as less than it.
+const SMALL_P: f64 = 0.0001;
+
+/// The whole of it. `dir` is named where more can be read.
+pub(super) fn document(screening: &Screening, dir: &Path) -> Document {
+    let mut document = Document::default();
+    document.title(answer(screening));
+    let asked = &screening.asked;
+    document.item(format!(
+        "factors: {}; an effect within ± {} % of {} is negligible",
+        count(asked.factors.len()),
+        number(asked.margin_percent),
+        if asked.ratios { "the value without the factor" } else { "the baseline" }
+    ));
+    if let Some(clean) = &screening.clean {
+        found(&mut document, screening, clean);
+    }
+    if let Some(screen) = &screening.screen {
+        screened(&mut document, screening, screen);
+    }
+    if let Some(one) = screening.clean.as_ref().and_then(|clean| clean.one_at_a_time.as_ref()) {
+        taken(&mut document, screening, one);
+    }
+    let left_out = [("screen", screening.screen.as_ref().map_or(0, |screen| screen.unproven))];
+    let left_out = left_out.into_iter().chain([("clean", screening.clean.as_ref().map_or(0, |clean| clean.unproven))]);
+    for (stage, runs) in left_out.filter(|(_, runs)| *runs > 0) {
+        let are = counted_verb(runs, "run", ["is", "are"]);
+        document.item(format!(
+            "{are} left out, failed or invalid: cargo ablate report {}/{stage} tells why",
+            dir.display()
+        ));
+    }
+    document.heading("What these numbers mean");
+    meaning(&mut document, screening);
+    document.item(format!("reports of the stages: cargo ablate report {}/screen, and {0}/clean", dir.display()));
+    document
+}
+
+/// The answer in one sentence.
+pub(super) fn answer(screening: &Screening) -> String {
+    let all = screening.asked.factors.len();
+    let Some(screen) = &screening.screen else {
+        return format!("Not known yet: the screen of {} has no look so far", counted(all, "factor"));
+    };
+    let kept = screen.factors.iter().filter(|factor| factor.kept).count();
+    let margin = number(screening.asked.margin_percent);
+    if kept == 0 {
+        return format!("None of {} costs or saves {margin} % or more", counted(all, "factor"));
+    }
+    let Some(clean) = &screening.clean else {
+        return format!("Not complete: the screen keeps {kept} of {}", counted(all, "factor"));
+    };
+    let mut mains: Vec<&str> = Vec::new();
+    let mut pairs: Vec<String> = Vec::new();
+    for effect in clean.effects.iter().filter(|effect| effect.found) {
+        match effect.factors.as_slice() {
+            [one] if !mains.contains(&one.as_str()) => mains.push(one),
+            [one, other] if !pairs.contains(&format!("{one}×{other}")) => pairs.push(format!("{one}×{other}")),
+            _ => {}
+        }
+    }
+    let matter = counted_verb(mains.len(), "factor", ["matters", "matter"]);
+    let mains: Vec<String> = mains.into_iter().map(str::to_owned).collect();
+    let listed = if mains.is_empty() { String::new() } else { format!(" ({})", first(&mains, 6)) };
+    let interact = match pairs.len() {
+        0 => "no interaction is found".to_owned(),
+        found => format!("{} found ({})", counted_verb(found, "interaction", ["is", "are"]), first(&pairs, 3)),
+    };
+    format!("{matter} of {all}{listed}; {interact}")
+}
+
+/// The first names, at most `most`, and how many more there are.
+fn first(names: &[String], most: usize) -> String {
+    let more = names.len().saturating_sub(most);
+    let shown = names.iter().take(most).cloned().chain((more > 0).then(|| format!("and {more} more")));
+    shown.collect::<Vec<_>>().join(", ")
+}
+
+/// What the clean stage found.
+fn found(document: &mut Document, screening: &Screening, clean: &CleanResult) {
+    document.heading("What matters");
+    let several = screening.asked.workloads.len() > 1;
+    let head = ["<factor or pair", "cost", "interval", "p", "=verdict"];
+    let mut table = Table::new(several.then_some("<workload").into_iter().chain(head));
+    let is_main = |effect: &&CleanEffect| effect.factors.len() == 1;
+    let mut rows: Vec<&CleanEffect> = clean.effects.iter().filter(is_main).collect();
+    let size = |effect: &CleanEffect| effect.percent.map_or(0.0, f64::abs);
+    rows.sort_by(|a, b| (b.found, size(b)).partial_cmp(&(a.found, size(a))).unwrap_or(std::cmp::Ordering::Equal));
+    let mut pairs: Vec<&CleanEffect> = clean.effects.iter().filter(|effect| !is_main(effect) && effect.found).collect();
+    pairs.sort_by(|a, b| size(b).total_cmp(&size(a)));
+    rows.extend(pairs);
+    for effect in rows {
+        let ends = effect.low.zip(effect.high);
+        let own = [
+            effect.factors.join("×"),
+            effect.percent.map_or_else(|| MISSING.to_owned(), |value| format!("{} %", signed_point(value, ends))),
+            shown_interval(effect.low, effect.high),
+            p_value(effect.p),
+            verdict(effect, screening.asked.margin_percent).to_owned(),
+        ];
+        table.row(several.then(|| effect.workload.clone()).into_iter().chain(own));
+    }
+    document.table(table);
+    let pairs = clean.effects.iter().filter(|effect| effect.factors.len() == 2);
+    let (all, found) = (pairs.clone().count(), pairs.filter(|effect| effect.found).count());
+    if all > found {
+        document.item(format!(
+            "{} told apart from 0, of {all} tested",
+            counted_verb(all - found, "interaction", ["is not", "are not"])
+        ));
+    }
+    if all == 0 && clean.effects.len() > screening.asked.workloads.len() {
+        document.item(
+            "interactions were not tested: too many factors are left for a design that tells them apart; screen again with a \
+             larger --margin, or fewer factors",
+        );
+    }
+    document.item(format!("clean stage: {}, {}", clean.design, counted(clean.blocks as usize, "block")));
+    if clean.effects.iter().all(|effect| effect.p.is_none()) {
+        document.item("no effect has an interval: 6 blocks are needed, so give more with --blocks");
+    }
+}
+
+fn verdict(effect: &CleanEffect, margin: f64) -> &'static str {
+    let value = effect.percent.unwrap_or(0.0);
+    match (effect.factors.len(), effect.found) {
+        (1, true) if value > 0.0 => "costs",
+        (1, true) => "saves",
+        (_, true) if value > 0.0 => "worse together",
+        (_, true) => "better together",
+        _ if effect.low.zip(effect.high).is_some_and(|(low, high)| low > -margin && high < margin) => "negligible",
+        _ => "not shown",
+    }
+}
+
+/// What the screen did with every factor.
+fn screened(document: &mut Document, screening: &Screening, screen: &ScreenResult) {
+    document.heading("What the screen kept and dropped");
+    let several = screening.asked.workloads.len() > 1;
+    let head = ["<factor", "=decision", "blocks", "cost", "interval"];
+    let mut table = Table::new(head.into_iter().chain(several.then_some("<in workload")).chain(["=why"]));
+    let order = |factor: &&ScreenedFactor| {
+        let size = factor.percent.map_or(0.0, f64::abs);
+        (!factor.kept, std::cmp::Reverse((size * 1e6) as u64))
+    };
+    let mut factors: Vec<&ScreenedFactor> = screen.factors.iter().collect();
+    factors.sort_by_key(order);
+    for factor in factors {
+        let ends = factor.low.zip(factor.high);
+        let row = [
+            factor.factor.clone(),
+            if factor.kept { "kept" } else { "dropped" }.to_owned(),
+            factor.blocks.to_string(),
+            factor.percent.map_or_else(|| MISSING.to_owned(), |value| format!("{} %", signed_point(value, ends))),
+            shown_interval(factor.low, factor.high),
+        ];
+        let why = reason(&factor.why, screening.asked.margin_percent);
+        table.row(row.into_iter().chain(several.then(|| factor.workload.clone())).chain([why]));
+    }
+    document.table(table);
+    document.item(format!(
+        "screen: folded-over design, {} cells, {} of at most {}; intervals hold for all factors and looks together",
+        count(screen.cells),
+        counted(screen.blocks as usize, "block"),
+        screening.asked.looks.last().copied().unwrap_or(0)
+    ));
+    small(document, screening, screen);
+    for found in &screen.interactions {
+        let name = if several { format!("{}: ", found.workload) } else { String::new() };
+        let Some(p) = found.p else {
+            document
+                .item(format!("{name}interactions of dropped factors: not checked, because too many factors are kept"));
+            continue;
+        };
+        if found.suspects.is_empty() {
+            document.item(format!("{name}no sign of interactions beside those of the kept factors (p {})", told_p(p)));
+            continue;
+        }
+        let pairs = found.suspects.iter().map(|suspect| {
+            let others = match suspect.alike {
+                0 => "kept for the clean stage".to_owned(),
+                alike => format!("or one of {} like it, so none is kept", counted(alike, "other pair")),
+            };
+            format!("{} ({others})", suspect.factors.join("×"))
+        });
+        document.item(format!(
+            "{name}there are interactions beside those of the factors with main effects (p {}); suspected: {}",
+            told_p(p),
+            pairs.collect::<Vec<_>>().join(", ")
+        ));
+        if found.rest_p.is_some_and(|rest| rest < 0.05) {
+            document.item(format!("{name}these pairs do not explain all of it, so further interactions are not found"));
+        }
+    }
+}
+
+/// Tells that effects which are small beside others may be interactions of these.
+fn small(document: &mut Document, screening: &Screening, screen: &ScreenResult) {
+    let size = |factor: &ScreenedFactor| factor.percent.map_or(0.0, f64::abs);
+    let largest = screen.factors.iter().map(size).fold(0.0, f64::max);
+    let is_small = |factor: &&ScreenedFactor| factor.kept && factor.why == "active" && size(factor) < largest / 10.0;
+    let small: Vec<&str> = screen.factors.iter().filter(is_small).map(|factor| factor.factor.as_str()).collect();
+    if small.is_empty() {
+        return;
+    }
+    let way = match screening.asked.ratios {
+        true => "a larger --margin drops them",
+        false => "--ratios makes these small where effects multiply, and a larger --margin drops them",
+    };
+    document.item(format!(
+        "{} less than a tenth of the largest effect ({}); such an effect may be an interaction of three of the large ones, \
+         which shares its estimate in part: the clean stage tells, {way}",
+        counted_verb(small.len(), "kept factor", ["has", "have"]),
+        small.join(", ")
+    ));
+}
+
+/// A reason of `screening.json` in words.
+fn reason(why: &str, margin: f64) -> String {
+    match why {
+        "negligible" => format!("within ± {} %", number(margin)),
+        "active" => format!("beyond ± {} %", number(margin)),
+        "open" => format!("not shown to be within ± {} %", number(margin)),
+        "suspected" => "may interact with another factor".to_owned(),
+        other => other.to_owned(),
+    }
+}
+
+/// What it took, beside one factor at a time.
+fn taken(document: &mut Document, screening: &Screening, one: &OneAtATime) {
+    document.heading("What it took");
+    let mut table = Table::new(["<study", "processes", "time", "times as long"]);
+    let mut row = |name: String, processes: f64| {
+        let time = Duration::try_from_secs_f64(processes * one.seconds_per_process).unwrap_or(Duration::MAX);
+        table.row([name, count(processes.round() as usize), human(time), number(processes / one.processes)]);
+    };
+    row("this screening".to_owned(), one.processes);
+    let all = counted(screening.asked.factors.len(), "factor");
+    row(format!("one at a time: {all}, main effects"), one.mains);
+    if let Some(pairs) = one.mains_and_pairs {
+        row(format!("one at a time: {all} and all pairs"), pairs);
+    }
+    document.table(table);
+    let own = |builds: usize| if builds > 1 { builds } else { 0 };
+    let stages =
+        screening.screen.iter().map(|screen| screen.builds).chain(screening.clean.iter().map(|clean| clean.builds));
+    let builds: usize = stages.map(own).sum();
+    if builds > 0 {
+        let factors = screening.asked.factors.len();
+        document.item(format!(
+            "builds: {builds} for both stages; one at a time takes {}, with all pairs {}",
+            factors + 1,
+            count(factors + 1 + factors * (factors - 1) / 2)
+        ));
+    }
+    let pair =
+        one.pair_error_percent.map_or_else(String::new, |error| format!(", of an interaction ± {} %", number(error)));
+    document.item(format!(
+        "each with the standard error that the clean stage reached (of a main effect ± {} %{pair}), by the variances that it \
+         measured; builds are not in these times",
+        number(one.main_error_percent)
+    ));
+}
+
+fn meaning(document: &mut Document, screening: &Screening) {
+    let error = number(100.0 * screening.asked.error);
+    document.item(format!(
+        "claims are made from the blocks of the clean stage only, so that choosing the factors does not bias them; the \
+         probability of any false claim is {error} % at most (Holm)"
+    ));
+    document.item(format!(
+        "the probability that the screen drops any factor with a main effect of ± {} % or more is {error} % at most",
+        number(screening.asked.margin_percent)
+    ));
+    document.item(
+        "a main effect is the mean over the levels of the other screened factors in the screen, and of the other kept \
+         factors in the clean stage, where dropped factors are at the baseline's level",
+    );
+    document.item(
+        "an interaction is what two factors cost more together than the sum of what each costs alone: `worse together` also \
+         where both save and each saves less beside the other",
+    );
+    document.item("interactions of three factors and more are not looked for, and count as main effects");
+}
+
+fn shown_interval(low: Option<f64>, high: Option<f64>) -> String {
+    match low.zip(high) {
+        Some((low, high)) => {
+            let ends = Some((low, high));
+            format!("[{}, {}]", signed_point(low, ends), signed_point(high, ends))
+        }
+        None => MISSING.to_owned(),
+    }
+}
+
+/// A p value in a sentence, after the `p`.
+fn told_p(p: f64) -> String {
+    if p < SMALL_P { format!("< {SMALL_P}") } else { format!("= {p:.4}") }
+}
+
+fn p_value(p: Option<f64>) -> String {
+    match p {
+        Some(p) if p < SMALL_P => format!("<{SMALL_P}"),
+        Some(p) => format!("{p:.4}"),
+        None => MISSING.to_owned(),
+    }
+}
