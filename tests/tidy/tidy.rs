@@ -185,6 +185,22 @@ fn no_file_knows_a_machine() {
     assert_none("a path of one machine", breaches);
 }
 
+/// Where a merge was not finished, each side of it stands after a line of such letters.
+fn is_left_by_a_merge(line: &str) -> bool {
+    ["<<<<<<< ", ">>>>>>> ", "||||||| "].iter().any(|mark| line.starts_with(mark))
+}
+
+#[test]
+fn every_merge_is_finished() {
+    let texts = words::texts();
+    let breaches = texts.iter().flat_map(|(name, text)| {
+        let lines = text.lines().enumerate().filter(|(_, line)| is_left_by_a_merge(line));
+        lines.map(move |(at, _)| format!("{name}:{}", at + 1))
+    });
+    assert_none("both sides of a merge", breaches.collect::<Vec<_>>());
+    assert!(is_left_by_a_merge("<<<<<<< HEAD") && !is_left_by_a_merge("a <<<<<<< b"));
+}
+
 #[test]
 fn files_are_short() {
     let long = all_sources().into_iter().filter_map(|file| {
