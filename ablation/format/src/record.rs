@@ -79,6 +79,9 @@ pub struct Record {
     /// `None` where `/proc/stat` does not have them.
     #[serde(default)]
     pub steal_ticks: Option<u64>,
+    /// Runs before this one that do not count, because the machine was suspended while they ran. They were repeated at once.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub suspended_runs: u32,
     /// The contention probe of the runner just before and just after the process, nanoseconds per step.
     #[serde(default)]
     pub contention_probe_ns: Option<(f64, f64)>,
@@ -105,6 +108,11 @@ pub struct Record {
     /// Last 2 KiB of standard error when the run is not `ok`.
     #[serde(default)]
     pub stderr: String,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// How a run ended.
@@ -165,6 +173,7 @@ impl Record {
             cpu_ns: 0,
             context_switches: None,
             steal_ticks: None,
+            suspended_runs: 0,
             contention_probe_ns: None,
             counts: BTreeMap::new(),
             coverage: BTreeMap::new(),

@@ -2,13 +2,15 @@
 
 use super::output::{Ended, print};
 use crate::analyse::TargetVerdict;
-use crate::report::{self, ReportError, Screen};
+use crate::prove::JudgedRun;
+use crate::report::{self, ReportError, Screen, Written};
+use crate::store::BadLine;
 use crate::support::count::counted;
 use crate::support::exit::{ExitStatus, ShellCode};
 use crate::support::progress::note;
 use crate::support::settings::Settings;
 use crate::{analyse, prove, store};
-use ablate_format::Status;
+use ablate_format::{Manifest, Status};
 use std::path::{Path, PathBuf};
 
 /// Arguments of `cargo ablate report`.
@@ -38,25 +40,52 @@ impl ExitStatus for ReportError {
 }
 
 pub(super) fn run(args: &Args, settings: &Settings) -> Ended {
-    if store::is_in_use(&args.dir) {
+    store::check_begun(&args.dir)?;
+    let is_running = store::is_in_use(&args.dir);
+    if is_running {
         note("a study is still running in this folder; the report covers the runs so far");
     }
-    report(&args.dir, Screen::Tables, args.printed, settings)
+    let ended = report(&args.dir, Screen::Tables, args.printed, settings);
+    // Its own last report may have been replaced by this one, which has fewer runs.
+    if is_running && !store::is_in_use(&args.dir) {
+        write(&args.dir, Screen::Tables, settings)?;
+    }
+    ended
+}
+
+/// What a report was made of.
+struct Made {
+    manifest: Manifest,
+    records: Vec<JudgedRun>,
+    bad_lines: Vec<BadLine>,
+    /// Runs with a record, and planned runs; `None` where the config cannot be read.
+    coverage: Option<(usize, usize)>,
+    /// Runs of unfinished blocks.
+    left_out: usize,
+    written: Written,
+}
+
+/// Reads the folder and writes its report.
+fn write(dir: &Path, screen: Screen<'_>, settings: &Settings) -> Result<Made, Box<dyn ExitStatus>> {
+    let (manifest, records, bad_lines) = store::read_judged(dir)?;
+    let coverage = store::coverage(&manifest, &records);
+    let (mut records, left_out) = store::whole_blocks(&manifest, records);
+    prove::prove_together(&manifest.plan, &mut records);
+    let written = report::write(dir, &manifest, &records, screen, settings.columns)?;
+    Ok(Made { manifest, records, bad_lines, coverage, left_out, written })
 }
 
 /// Reads the folder, writes its report and prints it.
 pub(super) fn report(dir: &Path, screen: Screen<'_>, printed: Printed, settings: &Settings) -> Ended {
-    let (manifest, records, bad_lines) = store::read_judged(dir)?;
-    for bad in &bad_lines {
+    let Made { manifest, records, bad_lines, coverage, left_out, written } = write(dir, screen, settings)?;
+    // A runner may be writing the last line.
+    let is_running = bad_lines.iter().any(|bad| bad.is_torn) && store::is_in_use(dir);
+    for bad in bad_lines.iter().filter(|bad| !(bad.is_torn && is_running)) {
         note(&format!("{}:{}: skipped: {}", dir.join(store::RECORDS).display(), bad.line, bad.why));
     }
-    let coverage = store::coverage(&manifest, &records);
-    let (mut records, left_out) = store::whole_blocks(&manifest, records);
     if left_out > 0 {
         note(&format!("left out of the report: {} of an unfinished block", counted(left_out, "run")));
     }
-    prove::prove_together(&manifest.plan, &mut records);
-    let written = report::write(dir, &manifest, &records, screen, settings.columns)?;
     print(if printed.json { &written.json } else { &written.terminal })?;
     let bad = records.iter().filter(|r| r.status != Status::Ok).count();
     if bad > 0 {
@@ -66,6 +95,10 @@ pub(super) fn report(dir: &Path, screen: Screen<'_>, printed: Printed, settings:
     let complete = match coverage {
         Some((there, planned)) if there < planned => {
             note(&format!("{there} of {planned} planned runs have records"));
+            let (whole, all) = (store::blocks(&records), manifest.blocks as usize);
+            if whole < all {
+                note(&format!("{whole} of {} are complete, so every interval is preliminary", counted(all, "block")));
+            }
             false
         }
         Some(_) => true,

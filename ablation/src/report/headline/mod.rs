@@ -119,9 +119,11 @@ fn fill(document: &mut Document, columns: usize, reserved: usize, part: impl Fn(
     document.append(heads.find(fits).map_or_else(|| filled(least), |(head, _)| head));
 }
 
-/// `6 blocks of 2 workloads`.
+/// `6 blocks of 2 workloads`; `2 of 6 blocks of 2 workloads` while others are to come.
 fn size(manifest: &Manifest, analysis: &Analysis) -> String {
     let blocks = counted(manifest.blocks as usize, "block");
+    let is_part = analysis.blocks < manifest.blocks as usize;
+    let blocks = if is_part { format!("{} of {blocks}", analysis.blocks) } else { blocks };
     format!("{blocks} of {}", counted(analysis.workloads.len(), "workload"))
 }
 

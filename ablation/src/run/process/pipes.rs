@@ -1,5 +1,6 @@
 //! The pipes between the runner and one measured process, and the sleep on them.
 
+use super::child::Step;
 use sha2::{Digest, Sha256};
 use std::ffi::{CStr, OsStr};
 use std::fs::File;
@@ -24,7 +25,7 @@ pub(super) struct Ends {
     pub(super) stderr: OwnedFd,
     /// One byte arrives when the child may go on to `exec`.
     pub(super) go: OwnedFd,
-    /// Takes the error number of a failed `exec`; closed by a successful one.
+    /// Takes the step that failed and the error number; closed by a successful `exec`.
     pub(super) failed: OwnedFd,
 }
 
@@ -164,10 +165,15 @@ impl Pipes {
         self.stderr.take();
     }
 
-    /// The error number of a failed `exec`.
-    pub(super) fn exec_errno(&mut self) -> Option<i32> {
-        let mut bytes = [0_u8; 4];
-        self.failed.read_exact(&mut bytes).ok().map(|()| i32::from_ne_bytes(bytes))
+    /// What kept the child from becoming the program.
+    pub(super) fn failure(&mut self) -> Option<(Step, io::Error)> {
+        let mut number = || {
+            let mut bytes = [0_u8; 4];
+            self.failed.read_exact(&mut bytes).ok().map(|()| i32::from_ne_bytes(bytes))
+        };
+        let (step, errno) = (number()?, number()?);
+        let step = if step == Step::Processors as i32 { Step::Processors } else { Step::Exec };
+        Some((step, io::Error::from_raw_os_error(errno)))
     }
 }
 

@@ -116,10 +116,10 @@ fn compare_all(request: &Request, settings: &Settings) -> Result<End, DiffError>
             .map_err(|error| options::failed(request, &study, error))
         {
             Ok(outcome) => outcome,
-            Err(error) if error.is_interrupted() && !comparison.parts.is_empty() => {
-                let dir = out.as_deref().unwrap_or(Path::new(""));
-                return Ok(End::Interrupted(resume::command(dir, request.revisions.as_deref())));
-            }
+            Err(error) if error.is_interrupted() => match out.as_deref().or(error.interrupted_in()) {
+                Some(dir) => return Ok(End::Interrupted(resume::command(dir, request.revisions.as_deref()))),
+                None => return Err(error),
+            },
             Err(error) if several && error.is_no_match() => {
                 // Another target has what the filter selects.
                 note(&format!("{name} has no benchmark that the filter matches, so it is left out"));
