@@ -104,12 +104,3 @@ impl Cpus {
         Ok(Cpus { allowed, pinned, pinned_cpu })
     }
 }
-
-/// `processor 1`, `processors 0, 2`.
-pub(super) fn shown(cpus: &libc::cpu_set_t) -> String {
-    // SAFETY: the numbers are below CPU_SETSIZE.
-    let is_in = |cpu: &usize| unsafe { libc::CPU_ISSET(*cpu, cpus) };
-    let numbers: Vec<String> = (0..libc::CPU_SETSIZE as usize).filter(is_in).map(|cpu| cpu.to_string()).collect();
-    let word = if numbers.len() == 1 { "processor" } else { "processors" };
-    format!("{word} {}", numbers.join(", "))
-}

@@ -5,19 +5,19 @@ mod clock;
 mod facts;
 pub(crate) mod outlook;
 mod pinned;
+mod request;
 pub(crate) mod rule;
 mod same;
 pub(crate) mod watch;
 
 use crate::benchmarks::{self, BenchmarksError};
-use crate::builds::revisions::Pinned;
 use crate::builds::{self, BuildError, Built, Workspace};
 use crate::config::{self, ConfigError, Study};
 use crate::design::{self, Design};
 use crate::measure;
 use crate::run::{self, Context, Cpus, End, Opened, PreflightError, RunError, Session};
 use crate::store::{self, Folder, Key, StoreError, key};
-use crate::support::call::{self, PROGRAM, quoted};
+use crate::support::call;
 use crate::support::count::counted;
 use crate::support::exit::{ExitStatus, ShellCode};
 use crate::support::interrupt;
@@ -28,91 +28,9 @@ use crate::support::studies::{fresh, unix_seconds};
 use ablate_format::{FORMAT, Machine, Manifest, StudyPlan};
 use ablate_stats::MAX_BLOCKS;
 use adaptive::Adaptive;
-use rule::{Budget, HalfWidth, Rule};
+pub(crate) use request::{Form, Request};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use watch::Watch;
-
-/// A study to run, with the options of the call.
-#[derive(Debug, Clone)]
-pub(crate) struct Request {
-    /// The study, a TOML file.
-    pub(crate) config: PathBuf,
-    /// Timing blocks, instead of the config's; with a rule the most that are run.
-    pub(crate) blocks: Option<u32>,
-    /// The only workloads, if not all are run.
-    pub(crate) workloads: Vec<String>,
-    /// The only factors that treatments may change, if not all are run.
-    pub(crate) factors: Vec<String>,
-    /// The only treatments, by name or id of a cell, if not all are run.
-    pub(crate) cells: Vec<String>,
-    /// The form of the study.
-    pub(crate) form: Form,
-    /// Folder for the results; must be empty or new. Default: target/ablate/STUDY-TIME.
-    pub(crate) out: Option<PathBuf>,
-    /// Go on with the study in `out`.
-    pub(crate) resume: bool,
-    /// Seed of the orders, instead of the config's.
-    pub(crate) seed: Option<u64>,
-    /// How narrow the intervals of every workload must become, half of a width.
-    pub(crate) until_halfwidth: Option<HalfWidth>,
-    /// How long the blocks may take.
-    pub(crate) budget: Option<Budget>,
-    /// Run nothing when this is true of what was built.
-    pub(crate) stop_if: Option<fn(&Manifest) -> bool>,
-    /// Commits of revisions by their names. Those of a study that is continued come first.
-    pub(crate) pinned: Pinned,
-    /// What a comparison of revisions looks at between its blocks.
-    pub(crate) watch: Option<Watch>,
-}
-
-impl Request {
-    /// The study in `config`, with no option set.
-    pub(crate) fn of(config: PathBuf) -> Request {
-        let (workloads, blocks, out, seed) = (Vec::new(), None, None, None);
-        let (form, resume) = (Form::Whole, false);
-        let (until_halfwidth, budget, stop_if, watch) = (None, None, None, None);
-        let (factors, cells) = (Vec::new(), Vec::new());
-        Request {
-            config,
-            blocks,
-            workloads,
-            factors,
-            cells,
-            form,
-            out,
-            resume,
-            seed,
-            until_halfwidth,
-            budget,
-            stop_if,
-            pinned: Pinned::new(),
-            watch,
-        }
-    }
-
-    /// The folder of the study that is continued.
-    fn continued(&self) -> Option<&Path> {
-        self.out.as_deref().filter(|_| self.resume)
-    }
-
-    /// When the study stops by itself; `None`: after its blocks.
-    fn rule(&self) -> Option<Rule> {
-        let rule = Rule { width: self.until_halfwidth, budget: self.budget };
-        (rule.width.is_some() || rule.budget.is_some()).then_some(rule)
-    }
-}
-
-/// Which form of a study is run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Form {
-    /// All of it.
-    Whole,
-    /// The short form under `[quick]`.
-    Quick,
-    /// The short form where the study has one, else all of it.
-    QuickIfAny,
-}
 
 /// Outcome of a study.
 #[derive(Debug)]
@@ -268,7 +186,7 @@ pub(crate) fn run_loaded(mut study: Study, request: &Request, settings: &Setting
     });
     let built = built.map_err(|error| match error {
         BuildError::Interrupted => {
-            StudyError::Interrupted { dir: folder.dir().to_owned(), resume: resume_command(request, folder.dir()) }
+            StudyError::Interrupted { dir: folder.dir().to_owned(), resume: request.resume_command(folder.dir()) }
         }
         error => StudyError::Build(error),
     })?;
@@ -317,7 +235,7 @@ pub(crate) fn run_loaded(mut study: Study, request: &Request, settings: &Setting
         is_quick: false,
         stopped,
         interrupted,
-        resume: resume_command(request, folder.dir()),
+        resume: request.resume_command(folder.dir()),
         closing,
     };
     if stopped {
@@ -475,27 +393,4 @@ fn manifest(study: &Study, design: &Design, built: Built, mut machine: Machine, 
         machine,
         instruments: probed.status.clone(),
     }
-}
-
-fn resume_command(request: &Request, dir: &Path) -> String {
-    let mut command = format!("{PROGRAM} run {} --out {} --resume", quoted(&request.config), quoted(dir));
-    if request.form == Form::Quick {
-        command.push_str(" --quick");
-    }
-    for workload in &request.workloads {
-        command.push_str(&format!(" --workload {workload}"));
-    }
-    for (option, names) in [("--factor", &request.factors), ("--cell", &request.cells)] {
-        names.iter().for_each(|name| command.push_str(&format!(" {option} {name}")));
-    }
-    if let Some(blocks) = request.blocks {
-        command.push_str(&format!(" --blocks {blocks}"));
-    }
-    if let Some(width) = request.until_halfwidth {
-        command.push_str(&format!(" --until-halfwidth {width}"));
-    }
-    if let Some(budget) = request.budget {
-        command.push_str(&format!(" --budget {budget}"));
-    }
-    command
 }

@@ -1,22 +1,12 @@
 //! The child between `fork` and `exec`: only async-signal-safe calls, on data that was made before the `fork`.
 
 use super::launch::Launch;
-use super::pipes::Ends;
+use super::pipes::{Ends, Step};
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 
 /// Switches address randomisation off (linux/personality.h).
 const ADDR_NO_RANDOMIZE: libc::c_ulong = 0x004_0000;
-
-/// What a child failed at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(i32)]
-pub(super) enum Step {
-    /// To run on its processors.
-    Processors = 1,
-    /// To become the program.
-    Exec = 2,
-}
 
 /// The data of the child, as pointers and numbers.
 pub(super) struct Prepared<'a> {

@@ -9,7 +9,7 @@ mod memory;
 mod pipes;
 mod resident;
 
-use super::{cpus, orphans};
+use super::orphans;
 use crate::measure::{Attached, Reading};
 use crate::support::exit::{ExitStatus, ShellCode};
 use crate::support::suspend::Moment;
@@ -356,9 +356,8 @@ impl<'a> Process<'a> {
         self.pipes.drain();
         if let Some((step, source)) = self.pipes.failure() {
             let program = self.launch.program.to_string_lossy().into_owned();
-            if step == child::Step::Processors {
-                let cpus = self.launch.cpus.as_ref().map_or_else(String::new, cpus::shown);
-                return Err(ProcessError::Processors { program, cpus, source });
+            if step == pipes::Step::Processors {
+                return Err(ProcessError::Processors { program, cpus: self.launch.processors(), source });
             }
             let folder = self.launch.directory.as_ref().map(|folder| format!(" in {}", folder.to_string_lossy()));
             return Err(ProcessError::Exec { program, folder: folder.unwrap_or_default(), source });

@@ -1,6 +1,5 @@
 //! The pipes between the runner and one measured process, and the sleep on them.
 
-use super::child::Step;
 use sha2::{Digest, Sha256};
 use std::ffi::{CStr, OsStr};
 use std::fs::File;
@@ -27,6 +26,16 @@ pub(super) struct Ends {
     pub(super) go: OwnedFd,
     /// Takes the step that failed and the error number; closed by a successful `exec`.
     pub(super) failed: OwnedFd,
+}
+
+/// What a child failed at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(i32)]
+pub(super) enum Step {
+    /// To run on its processors.
+    Processors = 1,
+    /// To become the program.
+    Exec = 2,
 }
 
 /// The runner's ends.
