@@ -79,7 +79,7 @@ fn write(dir: &Path, screen: Screen<'_>, settings: &Settings) -> Result<Made, Bo
 pub(super) fn report(dir: &Path, screen: Screen<'_>, printed: Printed, settings: &Settings) -> Ended {
     let Made { manifest, records, bad_lines, coverage, left_out, written } = write(dir, screen, settings)?;
     // A runner may be writing the last line.
-    let is_running = bad_lines.iter().any(|bad| bad.is_torn) && store::is_in_use(dir);
+    let is_running = store::is_in_use(dir);
     for bad in bad_lines.iter().filter(|bad| !(bad.is_torn && is_running)) {
         note(&format!("{}:{}: skipped: {}", dir.join(store::RECORDS).display(), bad.line, bad.why));
     }
@@ -95,19 +95,37 @@ pub(super) fn report(dir: &Path, screen: Screen<'_>, printed: Printed, settings:
     let complete = match coverage {
         Some((there, planned)) if there < planned => {
             note(&format!("{there} of {planned} planned runs have records"));
-            let (whole, all) = (store::blocks(&records), manifest.blocks as usize);
-            if whole < all {
-                note(&format!("{whole} of {} are complete, so every interval is preliminary", counted(all, "block")));
-            }
             false
         }
         Some(_) => true,
         None => bad_lines.is_empty(),
     };
+    if let Some(why) = preliminary(&manifest, store::blocks(&records), is_running) {
+        note(&why);
+    }
     if printed.gate {
         return gate(&written.targets);
     }
     Ok(if bad == 0 && complete && !records.is_empty() { ShellCode::Good } else { ShellCode::BadRuns })
+}
+
+/// Why the intervals are not the last ones of the study; `None` when they are.
+fn preliminary(manifest: &Manifest, whole: usize, is_running: bool) -> Option<String> {
+    let all = manifest.blocks as usize;
+    // The manifest of a study that stops by itself has the blocks that began.
+    let stops_itself = |word: &String| {
+        ["--until-halfwidth", "--budget"].iter().any(|option| word.starts_with(option))
+            || word == "diff"
+            || word == "bisect"
+    };
+    let known = match manifest.command.iter().any(stops_itself) {
+        true if is_running => {
+            format!("{} so far, and the study decides how many it takes", counted(whole, "whole block"))
+        }
+        _ if whole < all => format!("{whole} of {} are complete", counted(all, "block")),
+        _ => return None,
+    };
+    Some(format!("{known}, so every interval is preliminary"))
 }
 
 /// The exit code of a study whose targets decide.
