@@ -140,7 +140,7 @@ impl Whole {
         let is_known = match said.code {
             0 => true,
             1 => said.err.contains("planned runs have records"),
-            2 => said.err.contains("holds no study yet"),
+            2 => said.err.contains("holds no study"),
             _ => false,
         };
         assert!(is_known, "killed at {kills:?}: {said:#?}");
