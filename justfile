@@ -102,6 +102,16 @@ check:
 report DIR:
     {{runner}} report {{DIR}}
 
+# HTML reports in Chromium: three widths, light and dark, sorting, and axe; `just browser DIR` takes a study of your own.
+[group('check')]
+browser *DIRS:
+    bash ablation/tests/browser/run.sh "{{runner}}" {{DIRS}}
+
+# The pictures of a report in the README, from a finished study.
+[group('documents')]
+screenshots DIR:
+    bash ablation/tests/browser/run.sh "{{runner}}" --pictures docs/images {{DIR}}
+
 # How long reading, analysing and reporting 1,000,000 records takes, and how much memory: at most 20 s and 1 GiB.
 [group('measure')]
 bench-analysis: runner

@@ -48,7 +48,7 @@ fn mistake_2_a_feature_was_silently_inactive() {
         assert!(row["estimate"].is_null() && row["verdict"] == "not-exercised", "{row}");
     }
     assert!(said.out.contains("not exercised here: red"), "{}", said.out);
-    let report = std::fs::read_to_string(bench.path("out/report.md")).expect("a report");
+    let report = std::fs::read_to_string(bench.path("out/report.html")).expect("a report");
     assert!(report.contains("red.hits stayed 0 in"), "{report}");
 }
 

@@ -287,6 +287,7 @@ const RUNNER: &[Layer] = &[
         &["report/content.rs", "report/document.rs", "report/effects_json.rs", "report/number.rs"],
         "what reports are made of",
     ),
+    layer(&["report/figure/"], "figures: values to drawings; pure"),
     apart(
         &[
             "report/crossed.rs",
@@ -302,7 +303,8 @@ const RUNNER: &[Layer] = &[
     layer(&["report/head.rs"], "what stands at its beginning"),
     apart(&["report/peers/", "report/targets.rs"], "the peers side by side; the targets"),
     layer(&["report/headline/"], "the answer, which opens every report"),
-    layer(&["report/"], "report: results to a terminal, Markdown and JSON; computes nothing"),
+    layer(&["report/html/"], "the page: sections, figures and tables to HTML"),
+    layer(&["report/"], "report: results to a terminal, Markdown, HTML and JSON; computes nothing"),
     apart(
         &["measure/callgrind.rs", "measure/tracefs.rs", "measure/vmstat.rs"],
         "where counts come from, read as they are written",

@@ -12,5 +12,14 @@ pub const EFFECTS: &str = "effects.json";
 /// The report for people, in Markdown.
 pub const REPORT: &str = "report.md";
 
+/// The report for people, a page of HTML that needs no other file.
+pub const PAGE: &str = "report.html";
+
+/// The folder of the page's figures, each an SVG file.
+pub const FIGURES: &str = "figures";
+
+/// What the names of folders with flame graphs begin with.
+pub const PROFILE: &str = "profile";
+
 /// The folder of build logs.
 pub const LOGS: &str = "logs";

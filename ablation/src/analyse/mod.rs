@@ -155,7 +155,7 @@ fn workload(
 ) -> (WorkloadAnalysis, Table) {
     let mut notes = counts::Notes::default();
     let mut cells: Vec<CellSummary> =
-        runs.cells.iter().map(|cell| summary::summary(manifest, cell, &mut notes)).collect();
+        runs.cells.iter().map(|cell| summary::summary(manifest, plan.response, cell, &mut notes)).collect();
     let peers = runs.peers(manifest.plan.reference_peer.as_deref());
     // One bootstrap for everything in the workload, so that effects, gaps and shares come from the same draws.
     let table = Table::new(manifest, plan, runs, &cells, contention);

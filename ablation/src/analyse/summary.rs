@@ -11,7 +11,12 @@ use ablate_stats::order;
 use std::collections::BTreeSet;
 
 /// Sums a cell up, without its place beside the peers, which needs their runs.
-pub(super) fn summary(manifest: &Manifest, runs: &CellRuns, notes: &mut counts::Notes) -> CellSummary {
+pub(super) fn summary(
+    manifest: &Manifest,
+    response: MainResponse,
+    runs: &CellRuns,
+    notes: &mut counts::Notes,
+) -> CellSummary {
     let cell = runs.plan;
     let over_blocks = |value: &dyn Fn(&Timed) -> Option<f64>| {
         let values = order::sorted(&runs.timing.values().filter_map(value).collect::<Vec<_>>());
@@ -57,6 +62,7 @@ pub(super) fn summary(manifest: &Manifest, runs: &CellRuns, notes: &mut counts::
         cpu_ns: of(MainResponse::Cpu),
         rss_peak_bytes: of(MainResponse::RssPeak),
         memory: memory::of(runs),
+        by_block: runs.timing.iter().filter_map(|(block, run)| Some((*block, run.value(response)?))).collect(),
         values,
         counts: counts::per_operation(manifest, runs, notes),
         relative_to_peers: Vec::new(),

@@ -166,6 +166,8 @@ pub(crate) struct CellSummary {
     pub(crate) rss_peak_bytes: Option<Estimate>,
     /// Resident memory.
     pub(crate) memory: Memory,
+    /// The main response of each proven timing run, by block.
+    pub(crate) by_block: Vec<(u32, f64)>,
     /// Numbers of the program's own by name: medians over blocks.
     pub(crate) values: BTreeMap<String, Estimate>,
     /// Every counted event by instrument name.

@@ -71,6 +71,7 @@ Run a study:
                                                   stop once every factor is known to ± 1 %, or after ten minutes
 Read and store results:
   cargo ablate report f1                          print the tables again
+  cargo ablate report f1 --html                   say where its page is, and write its figures as SVG files
   cargo ablate archive f1                         copy the results into results/ of the repository
 Look closer:
   cargo ablate syscalls STUDY.toml                count the system calls of the baseline and each peer
@@ -147,11 +148,15 @@ Examples:
     /// Use it after every change of a study. It checks the whole file and starts no measured process.
     #[command(after_help = "Example:\n  cargo ablate plan ablate.toml")]
     Plan(plan::Args),
-    /// Print the tables of a study again and rewrite its report.md and effects.json.
+    /// Print the tables of a study again and rewrite its report.html, report.md and effects.json.
     ///
     /// Use it to read results later, also while the study still runs or after it was interrupted. The folder is the one
     /// that `cargo ablate run` named.
-    #[command(after_help = "Example:\n  cargo ablate report target/ablate/sort-20251123-101500")]
+    #[command(after_help = "\
+Examples:
+  cargo ablate report target/ablate/sort-20251123-101500
+  cargo ablate report f1 --html                      where its page is: one file to pass on
+  cargo ablate report f1 --workload small-warm       every table of one workload")]
     Report(report::Args),
     /// Copy a finished study into the repository, without the paths of this machine.
     ///

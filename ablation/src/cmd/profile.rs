@@ -22,7 +22,8 @@ pub(super) struct Args {
     /// The workload to run. Default: that of the largest effect, else the first.
     #[arg(long, value_name = "NAME")]
     workload: Option<String>,
-    /// Folder for flame graphs and folded stacks. Default: target/ablate/profile-STUDY-TIME.
+    /// Folder for flame graphs and folded stacks. Default: `profile-TIME` in the newest run of the study, whose report
+    /// then shows them, else target/ablate/profile-STUDY-TIME.
     #[arg(long, value_name = "DIR", value_parser = out_path())]
     out: Option<PathBuf>,
     /// Samples per cell. Sampling ends earlier when the time is over.

@@ -10,7 +10,7 @@ use crate::support::exit::{ExitStatus, ShellCode};
 use crate::support::progress::note;
 use crate::support::settings::Settings;
 use crate::{analyse, prove, store};
-use ablate_format::{Manifest, Status};
+use ablate_format::{Manifest, PAGE, Status};
 use std::path::{Path, PathBuf};
 
 /// Arguments of `cargo ablate report`.
@@ -18,6 +18,9 @@ use std::path::{Path, PathBuf};
 pub(super) struct Args {
     /// The folder of results that `cargo ablate run` named.
     dir: PathBuf,
+    /// Print the tables of this workload alone. May be given several times.
+    #[arg(long = "workload", value_name = "NAME", conflicts_with_all = ["json", "html"])]
+    workloads: Vec<String>,
     #[command(flatten)]
     printed: Printed,
 }
@@ -28,6 +31,11 @@ pub(super) struct Printed {
     /// Print effects.json instead of tables.
     #[arg(long)]
     json: bool,
+    /// Print where report.html is instead of tables, and write its figures as SVG files into `figures` beside it.
+    ///
+    /// The page needs no network and no other file.
+    #[arg(long, conflicts_with = "json")]
+    html: bool,
     /// Let the targets decide the exit code: 0 all are met, 1 one is missed, 3 one is open and none is missed.
     #[arg(long)]
     gate: bool,
@@ -45,10 +53,14 @@ pub(super) fn run(args: &Args, settings: &Settings) -> Ended {
     if is_running {
         note("a study is still running in this folder; the report covers the runs so far");
     }
-    let ended = report(&args.dir, Screen::Tables, args.printed, settings);
+    let screen = if args.workloads.is_empty() { Screen::Tables } else { Screen::Workloads(&args.workloads) };
+    let ended = report(&args.dir, screen, args.printed, settings);
     // Its own last report may have been replaced by this one, which has fewer runs.
     if is_running && !store::is_in_use(&args.dir) {
-        write(&args.dir, Screen::Tables, settings)?;
+        let made = write(&args.dir, screen, settings)?;
+        if args.printed.html {
+            report::write_figures(&args.dir, &made.written)?;
+        }
     }
     ended
 }
@@ -68,6 +80,9 @@ struct Made {
 /// Reads the folder and writes its report.
 fn write(dir: &Path, screen: Screen<'_>, settings: &Settings) -> Result<Made, Box<dyn ExitStatus>> {
     let (manifest, records, bad_lines) = store::read_judged(dir)?;
+    if let Screen::Workloads(names) = screen {
+        known(&manifest, names)?;
+    }
     let coverage = store::coverage(&manifest, &records);
     let (mut records, left_out) = store::whole_blocks(&manifest, records);
     prove::prove_together(&manifest.plan, &mut records);
@@ -86,7 +101,14 @@ pub(super) fn report(dir: &Path, screen: Screen<'_>, printed: Printed, settings:
     if left_out > 0 {
         note(&format!("left out of the report: {} of an unfinished block", counted(left_out, "run")));
     }
-    print(if printed.json { &written.json } else { &written.terminal })?;
+    match printed {
+        Printed { html: true, .. } => {
+            report::write_figures(dir, &written)?;
+            print(&dir.join(PAGE).display().to_string())?;
+        }
+        Printed { json: true, .. } => print(&written.json)?,
+        Printed { .. } => print(&written.terminal)?,
+    }
     let bad = records.iter().filter(|r| r.status != Status::Ok).count();
     if bad > 0 {
         note(&format!("failed or invalid: {bad} of {}", counted(analyse::of_programs(&records), "run")));
@@ -107,6 +129,29 @@ pub(super) fn report(dir: &Path, screen: Screen<'_>, printed: Printed, settings:
         return gate(&written.targets);
     }
     Ok(if bad == 0 && complete && !records.is_empty() { ShellCode::Good } else { ShellCode::BadRuns })
+}
+
+/// Refuses the name of a workload that the study does not have.
+fn known(manifest: &Manifest, names: &[String]) -> Result<(), UnknownWorkload> {
+    let own: Vec<&str> = manifest.plan.workloads.iter().map(|workload| workload.name.as_str()).collect();
+    match names.iter().find(|name| !own.contains(&name.as_str())) {
+        None => Ok(()),
+        Some(name) => Err(UnknownWorkload { name: name.clone(), known: own.join(", ") }),
+    }
+}
+
+/// A workload that is not in the study.
+#[derive(Debug, thiserror::Error)]
+#[error("the study has no workload `{name}`; it has {known}")]
+struct UnknownWorkload {
+    name: String,
+    known: String,
+}
+
+impl ExitStatus for UnknownWorkload {
+    fn exit(&self) -> ShellCode {
+        ShellCode::WrongCall
+    }
 }
 
 /// Why the intervals are not the last ones of the study; `None` when they are.

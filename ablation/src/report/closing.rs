@@ -1,5 +1,6 @@
 //! The end of a report: the cost of the switches, what the factors explain of the gap, and what failed.
 
+use super::content::Study;
 use super::document::{Document, Table};
 use super::number::{
     MISSING, Unit, count, counted, interval, or_missing, point, share, signed, signed_point, with_interval,
@@ -7,11 +8,8 @@ use super::number::{
 use super::workload::verdict;
 use crate::analyse::{Analysis, Explained, ReferenceGap, Verdict, WorkloadAnalysis};
 use crate::gap::study::GapBreakdown;
-use crate::prove::JudgedRun;
 use crate::store;
-use ablate_format::Manifest;
 use ablate_format::effects::Estimate;
-use std::path::Path;
 
 /// Failures shown one by one; the rest is counted.
 const MAX_FAILURES: usize = 20;
@@ -181,13 +179,8 @@ fn sentence(of: &WorkloadAnalysis, reference: &ReferenceGap, unit: Unit) -> Stri
 }
 
 /// Runs that do not count, by reason, and what to do.
-pub(super) fn failures(
-    document: &mut Document,
-    dir: &Path,
-    manifest: &Manifest,
-    records: &[JudgedRun],
-    analysis: &Analysis,
-) {
+pub(super) fn failures(document: &mut Document, study: Study<'_>) {
+    let Study { dir, manifest, records, analysis, .. } = study;
     document.heading("Runs that do not count");
     let missing = store::coverage(manifest, records).filter(|(there, planned)| there < planned);
     if let Some((there, planned)) = missing {

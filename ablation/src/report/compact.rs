@@ -1,13 +1,14 @@
 //! A report short enough for a terminal: per workload one table of configurations and one of factors, then what the
-//! factors explain of the gap, and where the rest is. Everything in full is left to report.md.
+//! factors explain of the gap, and where the rest is. Everything in full is left to report.html.
 
 use super::closing::{by, unit, without_breakdown};
-use super::content::sign_of_rates;
+use super::content::{Study, has_factors, sign_of_rates};
 use super::document::{Document, Table};
 use super::number::{MISSING, Unit, interval, number, or_missing, percent, point, share, signed, signed_point};
 use super::workload::{label, per, shown};
 use crate::analyse::{Analysis, Effect, Explained, Response, Verdict, WorkloadAnalysis};
 use crate::gap::study::GapBreakdown;
+use crate::support::call::{PROGRAM, quoted};
 use ablate_format::Arm;
 use ablate_format::effects::Estimate;
 use std::path::Path;
@@ -46,7 +47,7 @@ fn cells(document: &mut Document, workload: &WorkloadAnalysis, columns: usize) {
 fn left_out(document: &mut Document, lost: &[String], is_own: impl Fn(&str) -> bool) {
     let lost: Vec<&str> = lost.iter().map(String::as_str).filter(|name| is_own(name)).collect();
     if !lost.is_empty() {
-        document.text(format!("No room here for the columns {}; report.md has them.", lost.join(", ")));
+        document.text(format!("No room here for the columns {}; report.html has them.", lost.join(", ")));
     }
 }
 
@@ -200,7 +201,7 @@ fn factors(document: &mut Document, workload: &WorkloadAnalysis, columns: usize)
         document.text(format!("not exercised here: {}", not_exercised.join(", ")));
     }
     if !workload.notes.is_empty() {
-        document.text(format!("remarks about single values of {}: see report.md", workload.name));
+        document.text(format!("remarks about single values of {}: see report.html", workload.name));
     }
 }
 
@@ -324,11 +325,22 @@ fn explained(workloads: &[&WorkloadAnalysis], limit: f64, with_ends: bool) -> Ta
     table
 }
 
+/// Where the tables of each workload are, when a study has many.
+pub(super) fn workloads_elsewhere(document: &mut Document, study: Study<'_>) {
+    if has_factors(study.manifest) {
+        document.text(format!(
+            "Tables of each of the {} workloads: report.html, or `{PROGRAM} report {} --workload NAME`.",
+            study.analysis.workloads.len(),
+            quoted(study.dir)
+        ));
+    }
+}
+
 /// Where the rest is.
 pub(super) fn rest(document: &mut Document, dir: &Path) {
     document.text(format!(
-        "In full, with every peer, every kind of system call and all reasons: {}; for programs: {}",
-        dir.join("report.md").display(),
+        "In full, with figures, every peer, every kind of system call and all reasons: {}; for programs: {}",
+        dir.join("report.html").display(),
         dir.join("effects.json").display()
     ));
 }

@@ -1,7 +1,28 @@
-//! Which parts a report has, by what the study compares.
+//! What a report is made from, and which parts it has, by what the study compares.
 
 use crate::analyse::Analysis;
-use ablate_format::Manifest;
+use crate::gap::study::Explained;
+use crate::prove::JudgedRun;
+use ablate_format::{Manifest, Pass};
+use std::path::Path;
+
+/// A study, judged and analysed.
+#[derive(Clone, Copy)]
+pub(super) struct Study<'a> {
+    /// Where its files are.
+    pub(super) dir: &'a Path,
+    pub(super) manifest: &'a Manifest,
+    pub(super) records: &'a [JudgedRun],
+    pub(super) analysis: &'a Analysis,
+    pub(super) explained: &'a Explained,
+}
+
+impl Study<'_> {
+    /// Whether any timed run belongs to the report.
+    pub(super) fn is_timed(&self) -> bool {
+        self.records.iter().any(|record| record.pass == Pass::Timing)
+    }
+}
 
 /// Whether the subject is compared with itself; a race with peers alone has no factors to show.
 pub(super) fn has_factors(manifest: &Manifest) -> bool {

@@ -58,7 +58,7 @@ fn one(document: &mut Document, workload: &WorkloadAnalysis, crossed: &Crossed, 
         let lost = table(workload, crossed, unit, 0).lost_in(&shown);
         document.table(shown);
         if !lost.is_empty() {
-            document.text(format!("No room here for the columns {}; report.md has them.", lost.join(", ")));
+            document.text(format!("No room here for the columns {}; report.html has them.", lost.join(", ")));
         }
     }
 }

@@ -18,8 +18,9 @@ pub(crate) struct Document {
     parts: Vec<Part>,
 }
 
-#[derive(Debug)]
-enum Part {
+/// One part.
+#[derive(Debug, Clone)]
+pub(crate) enum Part {
     Title(String),
     Heading(String),
     Text(String),
@@ -29,14 +30,14 @@ enum Part {
 
 /// What a column holds: numbers stand right, the others left, and only names are broken at their hyphens.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Column {
+pub(crate) enum Column {
     Numbers,
     Names,
     Words,
 }
 
 /// Rows of text under a header.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Table {
     header: Vec<String>,
     columns: Vec<Column>,
@@ -61,6 +62,19 @@ impl Table {
 
     pub(crate) fn row<S: Into<String>>(&mut self, cells: impl IntoIterator<Item = S>) {
         self.rows.push(cells.into_iter().map(Into::into).collect());
+    }
+
+    /// Its header, what each column holds, and its rows.
+    pub(crate) fn header(&self) -> &[String] {
+        &self.header
+    }
+
+    pub(crate) fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
+    pub(crate) fn rows(&self) -> &[Vec<String>] {
+        &self.rows
     }
 
     /// Columns that it takes on a terminal without any cell on two lines.
@@ -194,6 +208,18 @@ impl Document {
 
     pub(crate) fn table(&mut self, table: Table) {
         self.parts.push(Part::Table(table));
+    }
+
+    /// All parts from top to bottom.
+    pub(crate) fn parts(&self) -> &[Part] {
+        &self.parts
+    }
+
+    /// The document without its first paragraph.
+    pub(crate) fn without_first_text(&self) -> Document {
+        let first = self.parts.iter().position(|part| matches!(part, Part::Text(_)));
+        let kept = self.parts.iter().enumerate().filter(|(at, _)| Some(*at) != first);
+        Document { parts: kept.map(|(_, part)| part.clone()).collect() }
     }
 
     /// Adds the parts of another document below.

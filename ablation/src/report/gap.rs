@@ -39,7 +39,7 @@ pub(super) fn in_short(document: &mut Document, explained: &Explained, columns: 
     }
     let bars = if shown > 0 { LEGEND } else { "" };
     let unit_costs = if explained.unit_costs_ns.is_empty() { "" } else { "Unit costs were measured in this study. " };
-    document.text(format!("{bars}{unit_costs}All breakdowns and their remarks are in report.md."));
+    document.text(format!("{bars}{unit_costs}All breakdowns and their remarks are in report.html."));
 }
 
 /// A row that is missing must not be taken for one of 0.

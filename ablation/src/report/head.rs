@@ -130,12 +130,6 @@ fn floor(workload: &WorkloadAnalysis, value: f64) -> String {
     format!("{} {}", number(unit.from(value)), unit.label()).trim_end().to_owned()
 }
 
-/// Every fact of the machine.
-pub(super) fn machine(manifest: &Manifest) -> Vec<String> {
-    let facts = manifest.machine.facts.iter();
-    facts.map(|(name, fact)| format!("{name} {}", fact.as_deref().unwrap_or(MISSING))).collect()
-}
-
 /// The facts of the machine that a reader compares first; empty when none is known.
 pub(super) fn machine_in_short(manifest: &Manifest) -> Vec<String> {
     let fact = |name: &str| manifest.machine.facts.get(name).and_then(Option::as_deref);

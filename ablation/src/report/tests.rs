@@ -14,7 +14,7 @@ fn report(study: &Study, records: &[Record], columns: usize) -> (String, Value, 
     (terminal, serde_json::from_str(&json).unwrap(), markdown)
 }
 
-fn costs(_: &str, cell: &str, _: u32) -> f64 {
+pub(super) fn costs(_: &str, cell: &str, _: u32) -> f64 {
     match cell {
         "no-cache@env" => 1_900.0,
         "no-cache@feature" => 1_880.0,
@@ -35,7 +35,7 @@ fn before_a_block_is_finished_only_that_is_told() {
     let study = Study::new(&["cache", "tick"], &["w"]);
     let counting = study.counting("w", "baseline", 0, &[("syscalls", 3)]);
     let (text, ..) = report(&study, &[counting], 100);
-    assert!(text.contains("No block is finished") && text.contains("report.md"), "{text}");
+    assert!(text.contains("No block is finished") && text.contains("report.html"), "{text}");
     assert!(text.lines().count() < 15 && !text.contains("n/a"), "{text}");
 }
 
@@ -109,7 +109,7 @@ fn a_terminal_shows_each_factor_once_in_the_unit_of_its_workload() {
     let (text, json, markdown) = report(&study, &records, 100);
     // Cold is in µs, because 2,000,000 ns are too long; warm stays in ns.
     insta::assert_snapshot!("cold_and_warm", text);
-    assert!(markdown.contains("aslr 2") && markdown.contains("commit 0123456789abcdef"), "{markdown}");
+    assert!(markdown.contains("commit 0123456789ab+; rustc 1.95.0"), "{markdown}");
     let effects = json["effects"].as_array().unwrap();
     let of = |workload: &str, factor: &str, contrast: &str| {
         let same = |e: &&Value| e["workload"] == workload && e["factor"] == factor && e["contrast"] == contrast;
@@ -265,6 +265,6 @@ fn both_files_are_replaced_and_nothing_is_left_aside() {
         write(dir.path(), &study.manifest, &runs, Screen::Tables, 100).unwrap();
         let mut names: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         names.sort();
-        assert_eq!(names, ["effects.json", "report.md"]);
+        assert_eq!(names, ["effects.json", "report.html", "report.md"]);
     }
 }

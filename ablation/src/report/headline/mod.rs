@@ -17,8 +17,10 @@ use crate::support::count::counted_verb;
 use crate::support::text::shortened;
 use ablate_format::{CellKind, MainResponse, Manifest};
 use ablate_stats::MIN_BLOCKS;
-use standing::{BELOW, Rank, Standing, baseline, standings};
+use standing::{BELOW, Rank, baseline};
 use std::path::Path;
+
+pub(crate) use standing::{Standing, standings};
 
 /// Lines that the head has on a terminal.
 const LINES: usize = 25;
@@ -45,7 +47,7 @@ struct Limits {
 enum Detail {
     /// All of them, as long as they are.
     Full,
-    /// The ways to prove a factor are left to report.md, and reasons are cut.
+    /// The ways to prove a factor are left to report.html, and reasons are cut.
     Short,
     /// One row of each kind, the others counted.
     Least,
@@ -83,7 +85,7 @@ pub(super) fn head(document: &mut Document, manifest: &Manifest, analysis: &Anal
 pub(super) fn quick(dir: &Path, manifest: &Manifest, analysis: &Analysis, full: &str, columns: usize) -> Document {
     let mut closing = Document::default();
     closing.item(format!("the full study, with narrower intervals and every workload: {full}"));
-    closing.item(format!("all tables of this run: {}", dir.join("report.md").display()));
+    closing.item(format!("all tables of this run: {}", dir.join("report.html").display()));
     let mut document = Document::default();
     fill(&mut document, columns, closing.terminal(columns).lines().count() + 1, |document, limits| {
         document.title(format!("{}, quick form: {}", manifest.study, size(manifest, analysis)));
@@ -145,7 +147,7 @@ fn answer(document: &mut Document, manifest: &Manifest, analysis: &Analysis, lim
         document.item(path);
     }
     if more > 0 {
-        document.item(format!("and {}: see report.md", counted(more, "more path")));
+        document.item(format!("and {}: see report.html", counted(more, "more path")));
     }
     if let Some(targets) = targets::summary(analysis) {
         document.item(format!("targets: {targets}"));
@@ -185,15 +187,15 @@ fn findings(document: &mut Document, manifest: &Manifest, analysis: &Analysis, l
     let nothing = if listed > 0 { nothing.len() } else { 0 };
     match (nothing, missing.len()) {
         (0, 0) => {}
-        (0, 1) => document.item(format!("nothing was measured in {}: report.md says why", missing[0].name)),
+        (0, 1) => document.item(format!("nothing was measured in {}: report.html says why", missing[0].name)),
         (0, missing) => {
-            document.item(format!("nothing was measured in {}: report.md says why", counted(missing, "workload")))
+            document.item(format!("nothing was measured in {}: report.html says why", counted(missing, "workload")))
         }
         (nothing, 0) => {
-            document.item(format!("nothing either in {}; see report.md", counted(nothing, "more workload")))
+            document.item(format!("nothing either in {}; see report.html", counted(nothing, "more workload")))
         }
         (nothing, missing) => document.item(format!(
-            "nothing either in {}; not measured in {missing}: report.md says why",
+            "nothing either in {}; not measured in {missing}: report.html says why",
             counted(nothing, "more workload")
         )),
     }
@@ -290,7 +292,7 @@ fn unproven(document: &mut Document, manifest: &Manifest, all: &[Standing], deta
     ));
     document.item(match detail {
         Detail::Full => format!("to prove {}: {}.", first.factor, ways(manifest, first.factor, first.workload.outputs)),
-        Detail::Short | Detail::Least => format!("to prove {}: report.md lists the ways", first.factor),
+        Detail::Short | Detail::Least => format!("to prove {}: report.html lists the ways", first.factor),
     });
 }
 
@@ -305,7 +307,7 @@ fn invalid(document: &mut Document, all: &[Standing], detail: Detail) {
         more => format!("; {} invalid too", counted_verb(more, "more row", ["is", "are"])),
     };
     let shown = shortened(first.reason, detail.reason_max());
-    let reason = if shown == first.reason { shown } else { format!("{shown} (report.md has all of it)") };
+    let reason = if shown == first.reason { shown } else { format!("{shown} (report.html has all of it)") };
     document.item(format!("invalid: {} in {}: {reason}{more}", first.title, first.workload.name));
 }
 
@@ -338,7 +340,7 @@ fn factors(document: &mut Document, manifest: &Manifest, analysis: &Analysis, li
     let hidden: Vec<String> = hidden.collect();
     let hidden = match hidden.is_empty() {
         true => String::new(),
-        false => format!(" Only report.md shows {}.", hidden.join(" and ")),
+        false => format!(" Only report.html shows {}.", hidden.join(" and ")),
     };
     document.text(caption + &hidden);
 }

@@ -11,22 +11,22 @@ use ablate_format::{CellKind, Manifest};
 
 /// A factor, or one of its levels, in one workload: by Shapley value where the factor is crossed, else by the row of the
 /// effects that claims something about it, else by the first.
-pub(super) struct Standing<'a> {
-    pub(super) workload: &'a WorkloadAnalysis,
+pub(crate) struct Standing<'a> {
+    pub(crate) workload: &'a WorkloadAnalysis,
     pub(super) factor: &'a str,
     /// The factor, or the factor with its level.
-    pub(super) title: String,
+    pub(crate) title: String,
     /// Verdict about what the title names.
-    pub(super) verdict: Verdict,
+    pub(crate) verdict: Verdict,
     /// What it adds to the response: a factor against the program without it, a level against the baseline's.
-    pub(super) added: Option<Estimate>,
+    pub(crate) added: Option<Estimate>,
     /// The smallest effect that would have been found four times in five.
     detectable: Option<f64>,
-    pub(super) proof: Proof,
+    pub(crate) proof: Proof,
     /// What tells its levels apart, where it has no counters; empty otherwise.
     evidence: &'a str,
     /// Why nothing is claimed; empty otherwise.
-    pub(super) reason: &'a str,
+    pub(crate) reason: &'a str,
     /// Whether the title names a level that the baseline does not have.
     is_of_a_level: bool,
     crossed: Option<&'a CrossedFactor>,
@@ -47,7 +47,7 @@ pub(super) enum Rank {
 }
 
 /// Every factor and level of a workload, in the order of the plan.
-pub(super) fn standings<'a>(manifest: &'a Manifest, workload: &'a WorkloadAnalysis) -> Vec<Standing<'a>> {
+pub(crate) fn standings<'a>(manifest: &'a Manifest, workload: &'a WorkloadAnalysis) -> Vec<Standing<'a>> {
     let rows = workload.telling();
     let mut out = Vec::new();
     for factor in &manifest.plan.factors {
@@ -115,17 +115,17 @@ pub(super) fn baseline(workload: &WorkloadAnalysis) -> Option<f64> {
 
 impl Standing<'_> {
     /// Whether it is found to cost or to save.
-    pub(super) fn is_claim(&self) -> bool {
+    pub(crate) fn is_claim(&self) -> bool {
         matches!(self.verdict, Verdict::Costs | Verdict::Saves)
     }
 
     /// A difference as a cost, negative where it saves: a rate that is lower is a cost.
-    pub(super) fn cost(&self, added: Estimate) -> Estimate {
+    pub(crate) fn cost(&self, added: Estimate) -> Estimate {
         as_cost(Response::main(self.workload.response), added)
     }
 
     /// The cost as a part of the size of the baseline's value; 1 is all of it.
-    pub(super) fn share(&self) -> Option<f64> {
+    pub(crate) fn share(&self) -> Option<f64> {
         Some(self.cost(self.added?).value / baseline(self.workload)?.abs()).filter(|share| share.is_finite())
     }
 
@@ -300,7 +300,7 @@ impl Standing<'_> {
     }
 
     /// What proves that the levels are two different things.
-    pub(super) fn proof(&self, manifest: &Manifest) -> String {
+    pub(crate) fn proof(&self, manifest: &Manifest) -> String {
         let planned = manifest.plan.factors.iter().find(|planned| planned.name == self.factor);
         match planned.map_or(&[][..], |planned| &planned.proof) {
             [] if self.evidence.is_empty() => "proven: its levels are told apart".to_owned(),

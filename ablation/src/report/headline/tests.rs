@@ -303,7 +303,10 @@ fn long_findings_keep_the_table_with_the_factor_of_the_headline() {
         }
     }
     let text = shown_of(&study, &records);
-    assert!(text.contains("nothing either in ") && text.contains("; not measured in 2: report.md says why"), "{text}");
+    assert!(
+        text.contains("nothing either in ") && text.contains("; not measured in 2: report.html says why"),
+        "{text}"
+    );
     insta::assert_snapshot!(text);
 }
 

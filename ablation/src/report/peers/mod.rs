@@ -44,7 +44,7 @@ pub(super) fn peers(document: &mut Document, manifest: &Manifest, analysis: &Ana
 pub(super) fn summary(analysis: &Analysis) -> Option<String> {
     let (mut ahead, mut behind, mut level) = (0, 0, 0);
     for workload in &analysis.workloads {
-        let rival = best(workload).and_then(|id| workload.gaps.iter().find(|gap| gap.id == id));
+        let rival = best(workload);
         let Some((lo, hi)) = rival.and_then(|gap| gap.gap_ratio?.interval) else { continue };
         let is_better_high = workload.response.quantity().is_better_high();
         match (lo > 0.0, hi < 0.0) {
@@ -77,7 +77,7 @@ fn table(analysis: &Analysis, peers: &[&Gap], with_subject: bool) -> Table {
     for workload in &analysis.workloads {
         let mut row = vec![workload.name.clone()];
         row.extend(with_subject.then(|| subject(workload)));
-        let best = best(workload);
+        let best = best(workload).map(|gap| gap.id.as_str());
         row.extend(peers.iter().map(|peer| match workload.gaps.iter().find(|gap| gap.id == peer.id) {
             Some(gap) => {
                 let is_planned = workload.cells.iter().any(|cell| cell.id == gap.id);
@@ -119,12 +119,12 @@ fn subject(workload: &WorkloadAnalysis) -> String {
     format!("{} {}", point(value.value, None), unit.with(workload.response))
 }
 
-/// Cell id of the competitor that does best in a workload, by the values on all blocks.
-fn best(workload: &WorkloadAnalysis) -> Option<&str> {
+/// The competitor that does best in a workload, by the values on all blocks.
+pub(super) fn best(workload: &WorkloadAnalysis) -> Option<&Gap> {
     let sign = if workload.response.quantity().is_better_high() { -1.0 } else { 1.0 };
     let ratios = workload.gaps.iter().filter(|gap| gap.compare);
-    let ratios = ratios.filter_map(|gap| Some((sign * gap.gap_ratio?.value, gap.id.as_str())));
-    ratios.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, id)| id)
+    let ratios = ratios.filter_map(|gap| Some((sign * gap.gap_ratio?.value, gap)));
+    ratios.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, gap)| gap)
 }
 
 /// `0.213 ±1.2%*`.

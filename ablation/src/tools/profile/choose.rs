@@ -5,7 +5,7 @@ use crate::support::studies;
 use crate::tools::cells::CellsError;
 use ablate_format::{CellKind, Manifest};
 use serde::Deserialize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A cell to profile.
 #[derive(Debug, PartialEq)]
@@ -16,6 +16,14 @@ pub(super) struct Chosen {
     pub(super) workload: Option<String>,
     /// The reason for this cell, for people. `None` when the call names it.
     pub(super) why: Option<String>,
+    /// The run that the profile belongs to, whose report then shows it.
+    pub(super) run: Option<PathBuf>,
+}
+
+/// The newest run of the study under `parent`; `None` without one.
+pub(super) fn newest(parent: &Path, study: &Study) -> Option<PathBuf> {
+    let is_own = |dir: &PathBuf| ablate_format::read_manifest(dir).is_ok_and(|manifest| manifest.study == study.name);
+    studies::earlier(parent, &study.name).into_iter().find(is_own)
 }
 
 #[derive(Deserialize)]
@@ -56,7 +64,7 @@ pub(super) fn largest(
                 effect.factor,
                 effect.workload
             );
-            return Ok(Chosen { cell, workload: Some(effect.workload.clone()), why: Some(why) });
+            return Ok(Chosen { cell, workload: Some(effect.workload.clone()), why: Some(why), run: Some(folder) });
         }
     }
     Err(CellsError::Unchosen {

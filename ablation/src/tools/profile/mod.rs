@@ -13,10 +13,12 @@ mod shares;
 use crate::config::Function;
 use crate::report::document::{Document, Table};
 use crate::report::number::count;
+use crate::support::call::{PROGRAM, quoted};
 use crate::support::progress::note;
 use crate::support::settings::Settings;
 use crate::support::studies::fresh;
 use crate::tools::cells::{self, Cells, CellsError};
+use ablate_format::PROFILE;
 pub(crate) use repeat::repeat;
 use sample::{Profiler, Sampled};
 use shares::{Interval, Share};
@@ -40,7 +42,8 @@ pub(crate) struct Request {
     pub(crate) against: String,
     /// The workload. Default: that of the largest effect, else the first.
     pub(crate) workload: Option<String>,
-    /// Folder for flame graphs and folded stacks. Default: target/ablate/profile-STUDY-TIME.
+    /// Folder for flame graphs and folded stacks. Default: `profile-TIME` in the newest run of the study, else
+    /// target/ablate/profile-STUDY-TIME.
     pub(crate) out: Option<PathBuf>,
     /// Samples per cell. Sampling ends earlier when the time is over.
     pub(crate) samples: u64,
@@ -58,7 +61,12 @@ pub(crate) fn run(request: &Request, settings: &Settings) -> Result<String, Cell
     let target = workspace.target.join("ablate");
     let ids = || design.plan.cells.iter().map(|cell| cell.id.as_str());
     let chosen = match &request.cell {
-        Some(cell) => choose::Chosen { cell: cell.clone(), workload: request.workload.clone(), why: None },
+        Some(cell) => choose::Chosen {
+            cell: cell.clone(),
+            workload: request.workload.clone(),
+            why: None,
+            run: choose::newest(&target, study),
+        },
         None => choose::largest(&target, study, &request.against, request.workload.as_deref())?,
     };
     for id in [&chosen.cell, &request.against] {
@@ -67,7 +75,11 @@ pub(crate) fn run(request: &Request, settings: &Settings) -> Result<String, Cell
         }
     }
     let workload = Cells::workload(study, chosen.workload.as_deref())?;
-    let out = request.out.clone().unwrap_or_else(|| fresh(&target, &format!("profile-{}", study.name)));
+    let run = chosen.run.filter(|_| request.out.is_none());
+    let out = request.out.clone().unwrap_or_else(|| match &run {
+        Some(run) => fresh(run, PROFILE),
+        None => fresh(&target, &format!("{PROFILE}-{}", study.name)),
+    });
     let names = [request.against.clone(), chosen.cell.clone()];
     let cells = Cells::build(opened, |cell| names.contains(&cell.id))?;
     std::fs::create_dir_all(&out).map_err(CellsError::io(&out, "creating the folder"))?;
@@ -102,7 +114,14 @@ pub(crate) fn run(request: &Request, settings: &Settings) -> Result<String, Cell
         names: &names,
         profiler: &profiler,
     };
-    Ok(text(&about, &both, &cells.study.functions, &out, &files).terminal(settings.columns))
+    let mut document = text(&about, &both, &cells.study.functions, &out, &files);
+    if let Some(run) = run {
+        document.text(format!(
+            "`{PROGRAM} report {} --html` shows the graphs beside the numbers of that run.",
+            quoted(&run)
+        ));
+    }
+    Ok(document.terminal(settings.columns))
 }
 
 /// The facts at the head of the text.

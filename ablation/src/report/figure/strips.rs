@@ -1,0 +1,103 @@
+//! What every block measured: a strip of points for each cell, and the same over the blocks in their order.
+
+use super::ink::{self, Drawn};
+use super::{Mark, range};
+use plotters::chart::{ChartBuilder, LabelAreaPosition};
+use plotters::element::{Circle, PathElement};
+use plotters::style::{Color, RGBColor};
+
+/// The values of one cell, by block.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Strip {
+    /// The cell.
+    pub(crate) name: String,
+    /// Block and value.
+    pub(crate) values: Vec<(u32, f64)>,
+    /// What is said of it: the median over blocks.
+    pub(crate) mark: Option<Mark>,
+}
+
+/// Height of the drawing over blocks.
+const TALL: u32 = 240;
+/// Pixels for numbers at the left.
+const NUMBERS: u32 = 70;
+
+/// Draws a row of points for each cell.
+pub(crate) fn spread(strips: &[Strip], axis: &str) -> String {
+    let height = strips.len() as u32 * ink::ROW + ink::AXIS + 2 * ink::MARGIN;
+    ink::drawing(height, |area| fill_spread(area, strips, axis))
+}
+
+fn fill_spread(area: &ink::Area<'_>, strips: &[Strip], axis: &str) -> Drawn {
+    let names = ink::room_for(strips.iter().map(|strip| strip.name.as_str()));
+    let span = range(strips.iter().flat_map(|strip| &strip.values).map(|(_, value)| *value), None);
+    let mut chart = ChartBuilder::on(area)
+        .margin(ink::MARGIN)
+        .x_label_area_size(ink::AXIS)
+        .set_label_area_size(LabelAreaPosition::Left, names)
+        .build_cartesian_2d(span, strips.len() as f64 - 0.5..-0.5)?;
+    ink::axis(&mut chart, axis, ink::tick)?;
+    for (at, strip) in strips.iter().enumerate() {
+        let y = at as f64;
+        let points =
+            strip.values.iter().map(|(_, value)| Circle::new((*value, y), 3, ink::LINES[0].mix(0.35).filled()));
+        chart.draw_series(points)?;
+        if let Some(Mark { value, ends: (lo, hi) }) = strip.mark {
+            chart.draw_series([PathElement::new(vec![(lo, y), (hi, y)], ink::INK.stroke_width(2))])?;
+            chart
+                .draw_series([PathElement::new(vec![(value, y - 0.3), (value, y + 0.3)], ink::INK.stroke_width(2))])?;
+        }
+        let left = chart.backend_coord(&(chart.x_range().start, y));
+        ink::write(area, ink::fitted(&strip.name, names), (left.0 - 8, left.1), ink::At::End, ink::INK)?;
+    }
+    Ok(())
+}
+
+/// How many cells can be told apart over blocks.
+pub(crate) const LINES_MAX: usize = ink::LINES.len();
+
+/// Draws a line for each of at most [`LINES_MAX`] cells over the blocks, in the order in which they ran.
+pub(crate) fn over_blocks(strips: &[Strip], axis: &str) -> String {
+    ink::drawing(TALL + ink::ROW, |area| fill_over_blocks(area, &strips[..strips.len().min(LINES_MAX)], axis))
+}
+
+fn fill_over_blocks(area: &ink::Area<'_>, strips: &[Strip], axis: &str) -> Drawn {
+    let (above, below) = area.split_vertically(ink::ROW);
+    let all = || strips.iter().flat_map(|strip| &strip.values);
+    let last = all().map(|(block, _)| *block).max().unwrap_or(0);
+    let mut chart = ChartBuilder::on(&below)
+        .margin(ink::MARGIN)
+        .x_label_area_size(ink::AXIS)
+        .set_label_area_size(LabelAreaPosition::Left, NUMBERS)
+        .build_cartesian_2d(-0.5..f64::from(last) + 0.5, range(all().map(|(_, value)| *value), None))?;
+    chart
+        .configure_mesh()
+        .disable_x_mesh()
+        .x_labels(8)
+        .y_labels(5)
+        .x_desc("block")
+        .y_desc(axis)
+        .x_label_formatter(&|block| if block.fract() == 0.0 { ink::tick(*block) } else { String::new() })
+        .y_label_formatter(&|value| ink::tick(*value))
+        .axis_style(ink::GRID)
+        .light_line_style(plotters::style::TRANSPARENT)
+        .bold_line_style(ink::GRID)
+        .label_style(ink::letters(ink::MUTED))
+        .draw()?;
+    let mut x = (NUMBERS + ink::MARGIN) as i32;
+    for (strip, colour) in strips.iter().zip(ink::LINES) {
+        line(&mut chart, strip, colour)?;
+        let name = ink::fitted(&strip.name, 150);
+        above.draw(&Circle::new((x + 5, ink::ROW as i32 / 2), 4, colour.filled()))?;
+        ink::write(&above, name, (x + 15, ink::ROW as i32 / 2), ink::At::Start, ink::INK)?;
+        x += 165;
+    }
+    Ok(())
+}
+
+fn line(chart: &mut ink::Chart<'_, '_>, strip: &Strip, colour: RGBColor) -> Drawn {
+    let places: Vec<(f64, f64)> = strip.values.iter().map(|(block, value)| (f64::from(*block), *value)).collect();
+    chart.draw_series(places.iter().map(|place| Circle::new(*place, 3, colour.filled())))?;
+    chart.draw_series([PathElement::new(places, colour.stroke_width(1))])?;
+    Ok(())
+}

@@ -1,0 +1,70 @@
+//! A waterfall: from a peer to the subject in steps, each of which begins where the one before ended.
+
+use super::ink::{self, Drawn};
+use super::{Tone, range};
+use plotters::chart::{ChartBuilder, LabelAreaPosition};
+use plotters::element::{PathElement, Rectangle};
+use plotters::style::Color;
+
+/// One step.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Step {
+    /// What stands at the left.
+    pub(crate) name: String,
+    /// How far it goes.
+    pub(crate) value: f64,
+    /// What stands at the right.
+    pub(crate) text: String,
+}
+
+/// Pixels for the texts at the right.
+const TEXTS: u32 = 170;
+
+/// Draws steps from 0, where the peer named `from` stands, and the sum of all, which is named `to`.
+pub(crate) fn draw(from: &str, steps: &[Step], to: &str, total: &str, axis: &str) -> String {
+    let height = (steps.len() as u32 + 2) * ink::ROW + ink::AXIS + 2 * ink::MARGIN;
+    ink::drawing(height, |area| fill(area, (from, steps, to), total, axis))
+}
+
+fn fill(area: &ink::Area<'_>, (from, steps, to): (&str, &[Step], &str), total: &str, axis: &str) -> Drawn {
+    let names = ink::room_for(steps.iter().map(|step| step.name.as_str()).chain([from, to]));
+    let mut at = 0.0;
+    let places: Vec<(f64, f64)> = steps
+        .iter()
+        .map(|step| {
+            (at, {
+                at += step.value;
+                at
+            })
+        })
+        .collect();
+    let span = range(places.iter().flat_map(|(start, end)| [*start, *end]), Some(0.0));
+    let last = steps.len() as f64 + 1.5;
+    let mut chart = ChartBuilder::on(area)
+        .margin(ink::MARGIN)
+        .x_label_area_size(ink::AXIS)
+        .set_label_area_size(LabelAreaPosition::Left, names)
+        .set_label_area_size(LabelAreaPosition::Right, TEXTS)
+        .build_cartesian_2d(span, last..-0.5)?;
+    ink::axis(&mut chart, axis, ink::tick)?;
+    chart.draw_series([PathElement::new(vec![(0.0, last), (0.0, -0.5)], ink::INK)])?;
+    let rows = places.iter().zip(steps).enumerate();
+    for (row, ((start, end), step)) in rows {
+        let y = row as f64 + 1.0;
+        let tone = if step.value >= 0.0 { Tone::Cost } else { Tone::Saving };
+        chart.draw_series([Rectangle::new([(*start, y - 0.32), (*end, y + 0.32)], ink::of(tone).filled())])?;
+        // From the end of this step to the next one.
+        chart.draw_series([PathElement::new(vec![(*end, y + 0.32), (*end, y + 0.68)], ink::MUTED)])?;
+    }
+    let sum = Rectangle::new([(0.0, last - 0.82), (at, last - 0.18)], ink::LINES[0].filled());
+    chart.draw_series([sum])?;
+    let texts = std::iter::once((from, "")).chain(steps.iter().map(|step| (step.name.as_str(), step.text.as_str())));
+    for (row, (name, text)) in texts.chain([(to, total)]).enumerate() {
+        let y = row as f64;
+        let (left, right) =
+            (chart.backend_coord(&(chart.x_range().start, y)), chart.backend_coord(&(chart.x_range().end, y)));
+        ink::write(area, ink::fitted(name, names), (left.0 - 8, left.1), ink::At::End, ink::INK)?;
+        ink::write(area, text.to_owned(), (right.0 + 8, right.1), ink::At::Start, ink::INK)?;
+    }
+    Ok(())
+}
