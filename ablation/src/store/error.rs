@@ -48,8 +48,8 @@ pub(crate) enum StoreError {
     },
     /// A runner that was ended left the folder without a manifest.
     #[error(
-        "{dir} holds no study yet ({MANIFEST} is missing): it was ended while it was built and checked; give its \
-         `cargo ablate run` again, with --out and --resume"
+        "{dir} holds no study yet ({MANIFEST} is missing): it was ended while it was built and checked; make the \
+         same call again with --out and --resume"
     )]
     Ended {
         /// The folder.

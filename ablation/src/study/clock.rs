@@ -73,8 +73,12 @@ impl Clock {
     }
 
     /// Whether a look now takes a small share of the time measured since the last one, and all looks of all of it. A look
-    /// that took longer than expected is made up for.
+    /// that took longer than expected is made up for. A study that is continued looks once before its first block in any
+    /// case, so that one that had ended ends again.
     pub(super) fn may_look(&self) -> bool {
+        if self.own == 0 && self.blocks > 0 && self.looks[0].is_none() {
+            return true;
+        }
         let expected = self.expected_s();
         let since = self.in_blocks - self.looks[0].map_or(Duration::ZERO, |last| last.in_blocks);
         let in_all = self.in_looks.as_secs_f64() + expected;
@@ -134,8 +138,14 @@ mod tests {
     #[test]
     fn a_study_that_is_continued_may_look_before_its_next_block() {
         let mut clock = Clock::start(100);
-        (0..6).for_each(|_| clock.earlier(Duration::from_secs(10)));
+        clock.earlier(Duration::from_millis(10));
         assert!(clock.may_look());
+        clock.looked(Duration::from_millis(10));
+        assert!(!clock.may_look(), "once");
+        let mut clock = Clock::start(100);
+        clock.earlier(Duration::from_millis(10));
+        clock.block(Duration::from_millis(10));
+        assert!(!clock.may_look(), "as any other from its own first block on");
     }
 
     /// The share of all looks, largest after any block and at the end, when a look takes so long after so many blocks.

@@ -244,7 +244,7 @@ fn so_does_one_with_counts() {
 
 #[test]
 fn so_does_one_that_builds_its_programs() {
-    kill_and_continue(Kind::Made, 10);
+    kill_and_continue(Kind::Made(30), 10);
 }
 
 #[test]

@@ -18,7 +18,7 @@ fn continued(bench: &Bench, stopped: &Said) -> Said {
 
 #[test]
 fn a_report_of_a_running_study_is_one_at_every_moment() {
-    for (kind, options) in [(Kind::Slow(30), &[][..]), (Kind::Slow(10), Kind::Adaptive.options())] {
+    for (kind, options) in [(Kind::Slow(80), &[][..]), (Kind::Slow(30), Kind::Adaptive.options())] {
         let bench = study(kind);
         let mut child = start(&bench, options);
         let mut told = [0; 4];
@@ -55,8 +55,8 @@ fn a_report_of_a_running_study_is_one_at_every_moment() {
 
 #[test]
 fn one_interrupt_prints_what_is_known_and_the_command_that_continues() {
-    let bench = study(Kind::Slow(60));
-    assert_eq!(said(&bench, &["run", "study.toml", "--out", "whole"]).code, 0);
+    let (bench, quick) = (study(Kind::Slow(200)), study(Kind::Plain));
+    assert_eq!(said(&quick, &["run", "study.toml", "--out", "whole"]).code, 0);
     let mut child = start(&bench, &[]);
     // Three cells a block.
     until(&mut child, || lines(&bench) >= 7);
@@ -73,12 +73,12 @@ fn one_interrupt_prints_what_is_known_and_the_command_that_continues() {
     assert!(!shown.contains("[95 %]") && bench.path("out/report.md").is_file(), "{shown}");
     let whole = continued(&bench, &stopped);
     assert_eq!(whole.code, 0, "{whole:#?}");
-    assert_eq!(outcome(&bench, "out"), outcome(&bench, "whole"));
+    assert_eq!(outcome(&bench, "out"), outcome(&quick, "whole"));
 }
 
 #[test]
 fn an_interrupt_before_the_first_run_is_continued_as_well() {
-    for kind in [Kind::Made, Kind::Slow(300)] {
+    for kind in [Kind::Made(500), Kind::Slow(600)] {
         let bench = study(kind);
         // In a folder that the call does not name.
         let mut child = call(&bench, &["run", "study.toml", "--blocks", "1"]).spawn().expect("starts");
@@ -87,7 +87,7 @@ fn an_interrupt_before_the_first_run_is_continued_as_well() {
             let folders = std::fs::read_dir(&ablate).into_iter().flatten().filter_map(Result::ok);
             folders.filter(|entry| entry.file_name().to_string_lossy().starts_with("kept-")).any(|entry| {
                 let logs = std::fs::read_dir(entry.path().join("logs")).map_or(0, Iterator::count);
-                logs > 0 || (kind != Kind::Made && entry.path().join("logs").exists())
+                logs > 0 || (matches!(kind, Kind::Slow(_)) && entry.path().join("logs").exists())
             })
         };
         until(&mut child, begun);
@@ -102,8 +102,24 @@ fn an_interrupt_before_the_first_run_is_continued_as_well() {
 }
 
 #[test]
+fn an_interrupt_ends_the_wait_for_another_build() {
+    let bench = study(Kind::Made(1));
+    std::fs::create_dir_all(bench.path("target/ablate")).expect("creates");
+    let lock = std::fs::File::create(bench.path("target/ablate/build.lock")).expect("creates");
+    lock.lock().expect("locks");
+    let mut child = start(&bench, &[]);
+    until(&mut child, || bench.path("out/logs").exists());
+    signal(&child, libc::SIGINT);
+    let stopped = ended(child);
+    assert_eq!(stopped.code, 130, "{stopped:#?}");
+    stopped.complains(&["interrupted while building", "--out out --resume"]);
+    drop(lock);
+    assert_eq!(continued(&bench, &stopped).code, 0);
+}
+
+#[test]
 fn a_report_of_a_study_that_was_interrupted_before_its_first_run_is_no_loss() {
-    let bench = study(Kind::Slow(400));
+    let bench = study(Kind::Slow(1000));
     let mut child = start(&bench, &[]);
     until(&mut child, || bench.path("out/records.jsonl").exists());
     signal(&child, libc::SIGINT);

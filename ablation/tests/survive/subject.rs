@@ -49,8 +49,8 @@ pub(crate) enum Kind {
     Slow(u32),
     /// Each cell is counted twice as well.
     Counted,
-    /// A command builds a program for each level.
-    Made,
+    /// A command builds a program for each level, and takes twice this many milliseconds for it.
+    Made(u32),
     /// Blocks are run until a width is reached that is out of reach, so that it ends at its eighth block.
     Adaptive,
 }
@@ -67,22 +67,24 @@ impl Kind {
 
 /// A study in a folder of its own.
 pub(crate) fn study(kind: Kind) -> Bench {
-    let build = "[subject.build]\ncommand = [\"sh\", \"-c\", \"sleep 0.03; cp subject.sh program; sleep 0.03\", \"sh\"]\n\
+    let seconds = |ms: u32| f64::from(ms) / 1e3;
+    let build = "[subject.build]\ncommand = [\"sh\", \"-c\", \"sleep TIME; cp subject.sh program; sleep TIME\", \"sh\"]\n\
                  artefact = \"program\"\nfolder = \"sources\"\n";
     let (subject, levels) = match kind {
-        Kind::Made => (build, "LEVEL = \"off\", build_args = [\"x\"]"),
+        Kind::Made(ms) => (&*build.replace("TIME", &seconds(ms).to_string()), "LEVEL = \"off\", build_args = [\"x\"]"),
         _ => ("command = [\"./subject.sh\"]\n", "LEVEL = \"off\""),
     };
     let repeats = if kind == Kind::Counted { "counting_repeats = 2" } else { "counting_repeats = 0" };
     let text = STUDY.replace("SUBJECT\n", subject).replace("LEVELS", levels).replace("counting_repeats = 0", repeats);
-    let arms = if kind == Kind::Made { text.replace("arms = [\"env\"]\n", "") } else { text };
+    let is_made = matches!(kind, Kind::Made(_));
+    let arms = if is_made { text.replace("arms = [\"env\"]\n", "") } else { text };
     let bench = Bench::new(&arms);
     let pause = match kind {
-        Kind::Slow(ms) => format!("sleep {}", f64::from(ms) / 1e3),
+        Kind::Slow(ms) => format!("sleep {}", seconds(ms)),
         _ => String::new(),
     };
     // By themselves, because all that is beside the sources is copied for a build.
-    let folder = if kind == Kind::Made { "sources" } else { "." };
+    let folder = if is_made { "sources" } else { "." };
     std::fs::create_dir_all(bench.path(folder)).expect("creates");
     let script = bench.path(folder).join("subject.sh");
     std::fs::write(&script, SCRIPT.replace("PAUSE", &pause)).expect("writes");
