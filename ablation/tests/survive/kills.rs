@@ -12,6 +12,9 @@ use std::time::{Duration, Instant};
 /// Most lives of one study before it is continued to its end.
 const LIVES: usize = 6;
 
+/// Calls that do not come before the last moment, or as often as the machine is busy.
+const VARYING: [&str; 8] = ["execve", "exit_group", "futex", "ppoll", "poll", "read", "brk", "madvise"];
+
 /// The generator of Steele, Lea and Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014.
 struct Random(u64);
 
@@ -113,7 +116,8 @@ impl Whole {
 
     /// Continues the study in `out`, and compares it with the unbroken one.
     fn compare(&self, kills: &[String]) {
-        let args = [&["run", "study.toml", "--out", "out", "--resume"], self.kind.options()].concat();
+        let resume: &[&str] = if self.bench.path("out").exists() { &["--resume"] } else { &[] };
+        let args = [&["run", "study.toml", "--out", "out"], resume, self.kind.options()].concat();
         let said = said(&self.bench, &args);
         assert_eq!(said.code, 0, "{:?}, killed at {kills:?}: {said:#?}", self.kind);
         let own = outcome(&self.bench, "out");
@@ -165,6 +169,7 @@ fn points(whole: &Whole, number: usize, random: &mut Random) -> Vec<Point> {
     if whole.calls.is_empty() {
         return (0..number).map(|_| Point::Time(random.below(800))).collect();
     }
+    let records = whole.outcome["records"].as_array().map_or(1, Vec::len);
     let mut out = Vec::new();
     // Each file that is replaced: before its content is synced, and before it has its name.
     let all = |name: &str| (1..=of(name)).map(|nth| Point::Call(name.to_owned(), nth)).collect::<Vec<_>>();
@@ -173,13 +178,12 @@ fn points(whole: &Whole, number: usize, random: &mut Random) -> Vec<Point> {
         out.push(replaced.swap_remove(random.below(replaced.len())));
     }
     while out.len() < number / 2 {
-        out.push(Point::Record(1 + random.below(of("fdatasync").max(1) * 3)));
+        out.push(Point::Record(1 + random.below(records)));
     }
     while out.len() < number * 3 / 4 {
         out.push(Point::Time(random.below(800)));
     }
-    let names: Vec<&String> =
-        whole.calls.keys().filter(|name| !["execve", "exit_group"].contains(&name.as_str())).collect();
+    let names: Vec<&String> = whole.calls.keys().filter(|name| !VARYING.contains(&name.as_str())).collect();
     while out.len() < number {
         // Each name as likely as any other, because those that are seldom called change the state of a study.
         let name = names[random.below(names.len())];
@@ -201,19 +205,19 @@ fn kill_and_continue(kind: Kind, number: usize) {
     let points = points(&whole, number, &mut random);
     let shown: Vec<String> = points.iter().map(ToString::to_string).collect();
     println!("{kind:?}, seed {seed} (another with SEED=N): {}", shown.join("; "));
-    let (mut kills, mut missed): (Vec<String>, usize) = (Vec::new(), 0);
-    for point in points {
-        // A study that is nearly finished may end before the point comes. A fresh one gets there, unless only the clock
-        // says when.
-        if !whole.kill(&point, !kills.is_empty() && whole.bench.path("out").exists()) {
+    let mut kills: Vec<String> = Vec::new();
+    for mut point in points {
+        // A study that is nearly finished ends before the point comes. A fresh one gets there; where only the clock says
+        // when, and this machine is faster now, at an earlier moment.
+        while !whole.kill(&point, whole.bench.path("out").exists()) {
+            point = match point {
+                Point::Time(share) => Point::Time(share / 2),
+                // As often as that it was called in the traced study alone.
+                _ if kills.is_empty() => Point::Time(500),
+                point => point,
+            };
             whole.compare(&kills);
             kills.clear();
-            if !whole.kill(&point, false) {
-                println!("{point} did not come, so this study ended unbroken");
-                missed += 1;
-                whole.compare(&[point.to_string()]);
-                continue;
-            }
         }
         kills.push(point.to_string());
         if matches!(point, Point::Record(_)) && random.below(2) == 0 {
@@ -226,10 +230,7 @@ fn kill_and_continue(kind: Kind, number: usize) {
             kills.clear();
         }
     }
-    if !kills.is_empty() && whole.bench.path("out").exists() {
-        whole.compare(&kills);
-    }
-    assert!(4 * missed <= number, "{missed} of {number} points did not come");
+    whole.compare(&kills);
 }
 
 #[test]
