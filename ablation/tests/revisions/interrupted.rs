@@ -27,7 +27,7 @@ fn interrupted(repository: &Repository, args: &[&str], file: &str) -> Said {
 /// The words of the command that the last lines of a call give.
 fn told(said: &Said) -> Vec<String> {
     let (_, command) = said.stderr.split_once("To continue:\n").unwrap_or_else(|| panic!("{said:#?}"));
-    let words = command.trim().split(' ').map(str::to_owned).collect::<Vec<_>>();
+    let words = shell_words::split(command.trim()).expect("a command");
     assert_eq!(words[..2], ["cargo", "ablate"], "{said:#?}");
     words[2..].to_vec()
 }
@@ -74,6 +74,20 @@ fn uncommitted_changes_stay_those_that_the_comparison_began_with() {
     let words = told(&said);
     let said = repository.ablate(&words.iter().map(String::as_str).collect::<Vec<_>>());
     assert!(said.code == 1 && said.stdout.contains("head: worktree = "), "{said:#?}");
+}
+
+#[test]
+fn a_comparison_that_was_interrupted_while_it_was_built_goes_on_with_its_revisions() {
+    let repository = Repository::new();
+    repository.cost("104.0", "dearer");
+    repository.cost("50.0", "later");
+    let args = [&["diff", "HEAD~2..HEAD~1", "--gate"], &HOW[..]].concat();
+    let said = interrupted(&repository, &[&args[..], &["--out", "out"]].concat(), "out/logs/build-full.log");
+    assert_eq!(said.code, 130, "{said:#?}");
+    assert!(!repository.path("out/manifest.json").exists());
+    let words = told(&said);
+    let said = repository.ablate(&words.iter().map(String::as_str).collect::<Vec<_>>());
+    assert!(said.code == 1 && said.stdout.contains("head: HEAD~1 = "), "{said:#?}");
 }
 
 #[test]
