@@ -92,6 +92,11 @@ asan *ARGS:
 coverage:
     cargo test --release --package ablate-stats --lib coverage -- --include-ignored --nocapture
 
+# 1,000 machines of three kinds and 10,000 cells, simulated: a minute.
+[group('check')]
+fleet:
+    cargo run --quiet --release --package ablate-stats --example fleet
+
 # Format, lints, and every feature subset that is promised to compile.
 [group('check')]
 check:
@@ -138,6 +143,12 @@ harness *NAMES:
 [group('measure')]
 c-program *ARGS:
     {{runner}} run configs/examples/c-program/study.toml --out target/ablate/c-program-{{stamp}} {{ARGS}}
+
+# A study in two shards under a private Slurm of one node, beside the same study unsharded: half a minute; `just slurm CONFIG`.
+[group('measure')]
+slurm *CONFIG:
+    cargo build --quiet --package ablation
+    ablation/cluster/try-slurm.sh target/debug/cargo-ablate {{CONFIG}}
 
 # `cargo ablate` beside hyperfine and criterion on the same planted differences: ten minutes, two with `--quick`.
 [group('measure')]

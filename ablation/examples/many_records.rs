@@ -153,6 +153,9 @@ fn manifest() -> Manifest {
         }],
         libraries: Vec::new(),
         machine: Machine::default(),
+        shard: None,
+        shards: Vec::new(),
+        machines: Vec::new(),
         instruments: Vec::new(),
     }
 }

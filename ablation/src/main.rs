@@ -8,6 +8,7 @@
 mod analyse;
 mod benchmarks;
 mod builds;
+mod bundle;
 mod cmd;
 mod config;
 mod design;

@@ -167,7 +167,7 @@ const STATS: &[Layer] = &[
         "a statistic with its draws; two speeds; blocks needed; the draws of blocks",
     ),
     apart(
-        &["factorial.rs", "layout.rs", "line.rs", "many.rs", "series.rs", "table.rs"],
+        &["factorial.rs", "layout.rs", "line.rs", "machines.rs", "many.rs", "series.rs", "table.rs"],
         "what draws are made from, and what is computed draw by draw: one method a file",
     ),
     layer(&["lib.rs"], "the public surface"),
@@ -175,7 +175,7 @@ const STATS: &[Layer] = &[
 
 const FORMAT: &[Layer] = &[
     apart(
-        &["folder.rs", "os_text.rs", "path.rs", "response.rs", "version.rs"],
+        &["folder.rs", "os_text.rs", "path.rs", "response.rs", "shard.rs", "version.rs"],
         "names of files, and the values that the others hold",
     ),
     layer(&["measured.rs"], "what a measured program reported"),
@@ -184,6 +184,7 @@ const FORMAT: &[Layer] = &[
     layer(&["plan.rs"], "what was planned"),
     layer(&["manifest.rs"], "what was planned, built and found"),
     apart(&["effects/estimate.rs", "effects/noise.rs"], "a value with its interval; what disturbed the runs"),
+    layer(&["effects/machines.rs"], "a value on several machines"),
     apart(
         &["effects/breakdown.rs", "effects/claims.rs", "effects/crossed.rs", "effects/rows.rs"],
         "results, by what they are about",
@@ -299,7 +300,10 @@ const RUNNER: &[Layer] = &[
         ],
         "one section of a report each",
     ),
-    apart(&["report/closing.rs", "report/memory.rs"], "what stands at the end of a report; memory beside time"),
+    apart(
+        &["report/closing.rs", "report/machines.rs", "report/memory.rs"],
+        "what stands at the end of a report; several machines; memory beside time",
+    ),
     layer(&["report/head.rs"], "what stands at its beginning"),
     apart(&["report/peers/", "report/targets.rs"], "the peers side by side; the targets"),
     layer(&["report/headline/"], "the answer, which opens every report"),
@@ -312,6 +316,7 @@ const RUNNER: &[Layer] = &[
     layer(&["measure/instruments.rs"], "the table of instruments: a new one is a row"),
     layer(&["measure/"], "instruments: each way to attach one to a process"),
     layer(&["builds/"], "builds: features, settings and revisions to binaries"),
+    layer(&["bundle/"], "binaries that are built once and travel to other machines"),
     layer(&["run/orphans.rs"], "processes that a run left behind"),
     layer(&["run/process/"], "one process: start, limits, what is seen from outside"),
     layer(&["run/scratch.rs"], "the folders and the port of a run"),
@@ -323,9 +328,11 @@ const RUNNER: &[Layer] = &[
     apart(
         &[
             "tools/archive/",
+            "tools/bundle.rs",
             "tools/diff/",
             "tools/doctor/",
             "tools/init/",
+            "tools/merge/",
             "tools/plan.rs",
             "tools/profile/",
             "tools/selftest/",
@@ -338,6 +345,7 @@ const RUNNER: &[Layer] = &[
     apart(
         &[
             "cmd/archive.rs",
+            "cmd/build.rs",
             "cmd/completions.rs",
             "cmd/doctor.rs",
             "cmd/hidden.rs",
@@ -351,7 +359,7 @@ const RUNNER: &[Layer] = &[
         ],
         "one subcommand each with its arguments",
     ),
-    layer(&["cmd/run.rs"], "the subcommand that ends with a report"),
+    apart(&["cmd/merge.rs", "cmd/run.rs"], "the subcommands that end with a report"),
     layer(&["cmd/default.rs"], "what `cargo ablate` alone means"),
     layer(&["cmd/"], "the command line"),
     layer(&["main.rs"], "the program"),

@@ -180,6 +180,7 @@ mod tests {
             blocks: 0,
             verdict: String::new(),
             proof: String::new(),
+            machines: None,
         }
     }
 

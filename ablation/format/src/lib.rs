@@ -31,13 +31,16 @@ mod plan;
 mod read;
 mod record;
 mod response;
+mod shard;
 mod target;
 mod version;
 
 pub use effects::EffectsFile;
 pub use folder::{EFFECTS, FIGURES, LOGS, MANIFEST, PAGE, PROFILE, RECORDS, REPORT};
 pub use line::{LineError, read_line};
-pub use manifest::{BuildFailure, BuildRecord, BuiltBinary, InstrumentStatus, Library, Machine, Manifest};
+pub use manifest::{
+    BuildFailure, BuildRecord, BuiltBinary, InstrumentStatus, Library, Machine, Manifest, StudyMachine,
+};
 pub use measured::Measured;
 pub use os_text::{bytes_of_text, os_to_text, path_of_text, path_to_text};
 pub use path::{BASELINE, Goal, Path};
@@ -48,5 +51,6 @@ pub use plan::{
 pub use read::{BadLine, ReadError, RecordReader, mean_wall_ns, read_effects, read_manifest, read_records};
 pub use record::{Pass, Record, Status};
 pub use response::{MainResponse, Quantity, ValueName, is_value_name};
+pub use shard::Shard;
 pub use target::{Against, Bar, Target, TargetKind, TargetResponse};
 pub use version::{FORMAT, OLDEST_FORMAT};

@@ -1,6 +1,7 @@
 //! `manifest.json`: what was planned, built and found on the machine.
 
 use crate::plan::StudyPlan;
+use crate::shard::Shard;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -30,8 +31,18 @@ pub struct Manifest {
     /// Libraries that peers preload.
     #[serde(default)]
     pub libraries: Vec<Library>,
-    /// The machine.
+    /// The machine; of a study on several machines the first of them.
     pub machine: Machine,
+    /// The part of the study that this folder has; `None`: all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<Shard>,
+    /// The shards that `cargo ablate merge` joined, by their numbers. Empty: the study was not joined from shards.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shards: Vec<Shard>,
+    /// The machines of the joined shards, which [`Record::machine`](crate::Record::machine) is an index of. Empty: one
+    /// machine, [`Manifest::machine`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub machines: Vec<StudyMachine>,
     /// Every instrument of the counting runs with its state, in the order of the runner's table.
     pub instruments: Vec<InstrumentStatus>,
 }
@@ -105,6 +116,15 @@ pub struct Machine {
     /// Facts for people, by name: kernel, cpu, cores, memory, thp, aslr, governor, perf_event_paranoid, load, commit,
     /// rustc, lock-file-sha256, …. A fact that could not be read is `None`. None of them names the host, a user or an
     /// absolute path.
+    pub facts: BTreeMap<String, Option<String>>,
+}
+
+/// One of several machines of a study.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StudyMachine {
+    /// What tells it from the others, as [`Shard::machine`].
+    pub id: String,
+    /// Its facts, as those of [`Machine`].
     pub facts: BTreeMap<String, Option<String>>,
 }
 

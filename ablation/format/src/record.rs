@@ -66,6 +66,9 @@ pub struct Record {
     /// Beginning of that output, in the first two blocks: what tells where two outputs differ.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output_start: Option<String>,
+    /// Machine of the run, an index of [`Manifest::machines`](crate::Manifest::machines); 0 where there is one machine.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub machine: u32,
     /// Code layout of the binary, below [`StudyPlan::layouts`](crate::StudyPlan::layouts).
     #[serde(default)]
     pub layout: u32,
@@ -108,11 +111,6 @@ pub struct Record {
     /// Last 2 KiB of standard error when the run is not `ok`.
     #[serde(default)]
     pub stderr: String,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-fn is_zero(number: &u32) -> bool {
-    *number == 0
 }
 
 /// How a run ended.
@@ -169,6 +167,7 @@ impl Record {
             exit_code: None,
             output_sha256: None,
             output_start: None,
+            machine: 0,
             layout: 0,
             cpu_ns: 0,
             context_switches: None,
@@ -194,6 +193,10 @@ impl Record {
         let from_outside = || Some(self.process_rss_peak_bytes).filter(|peak| !may_be_the_runner_s(peak));
         self.measured.as_ref().and_then(|measured| measured.rss_peak_bytes).or_else(from_outside)
     }
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 #[cfg(test)]

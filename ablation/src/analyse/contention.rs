@@ -19,35 +19,60 @@ const LEAST_RETAINED: usize = 8;
 /// Below this share of retained batches over a study, all batches are taken: then there is no quiet state to select.
 const LEAST_SHARE: f64 = 0.2;
 
-/// Reads the contention probes of all proven timing runs.
+/// Reads the contention probes of all proven timing runs. Several machines have a reference each, because a step takes
+/// another time on each.
 pub(super) fn read(records: &[JudgedRun]) -> Contention {
     let timed = || records.iter().filter(|r| r.pass == Pass::Timing && r.status == Status::Ok);
     let measured = || timed().filter_map(|r| r.measured.as_ref());
+    let machines = timed().map(|run| run.machine + 1).max().unwrap_or(1);
     let probes = || measured().flat_map(|m| m.contention_probes_ns().iter().copied());
     let [reference_ns, median_ns] = places(probes, [REFERENCE, 0.5]);
     let mut contention = Contention { reference_ns, median_ns, ..Contention::default() };
-    if let Some(reference) = contention.reference_ns {
+    if machines > 1 {
+        let of = |machine: u32| {
+            let own = || timed().filter(move |run| run.machine == machine).filter_map(|run| run.measured.as_ref());
+            places(|| own().flat_map(|m| m.contention_probes_ns().iter().copied()), [REFERENCE])[0]
+        };
+        contention.reference_by_machine_ns = (0..machines).map(of).collect();
+    }
+    if contention.reference_ns.is_some() {
         let (mut retained, mut batches) = (0, 0);
-        for measured in measured() {
+        for run in timed() {
+            let Some((measured, reference)) = run.measured.as_ref().zip(reference(&contention, run.machine)) else {
+                continue;
+            };
             retained += quiet(measured, reference).count();
             batches += measured.batches_ns().len();
         }
         let share = retained as f64 / batches.max(1) as f64;
         (contention.retained, contention.applied) = ((batches > 0).then_some(share), share >= LEAST_SHARE);
     }
-    let around: Vec<(f64, f64)> = timed().filter_map(|r| r.contention_probe_ns).collect();
-    let own = sorted(&around.iter().flat_map(|(a, b)| [*a, *b]).collect::<Vec<_>>());
-    if let Some(reference) = percentile(&own, REFERENCE) {
-        let quiet = around.iter().filter(|(a, b)| a.max(*b) <= TOLERANCE * reference).count();
-        contention.quiet_processes = Some(quiet as f64 / around.len() as f64);
+    let (mut quiet, mut all) = (0, 0);
+    for machine in 0..machines {
+        let own = timed().filter(|run| run.machine == machine);
+        let around: Vec<(f64, f64)> = own.filter_map(|r| r.contention_probe_ns).collect();
+        let own = sorted(&around.iter().flat_map(|(a, b)| [*a, *b]).collect::<Vec<_>>());
+        if let Some(reference) = percentile(&own, REFERENCE) {
+            quiet += around.iter().filter(|(a, b)| a.max(*b) <= TOLERANCE * reference).count();
+            all += around.len();
+        }
     }
+    contention.quiet_processes = (all > 0).then(|| quiet as f64 / all as f64);
     contention
 }
 
+/// The reference of a machine.
+fn reference(contention: &Contention, machine: u32) -> Option<f64> {
+    match contention.reference_by_machine_ns.get(machine as usize) {
+        Some(own) => *own,
+        None => contention.reference_ns,
+    }
+}
+
 /// Percentiles of a run over its retained batches, and how many of how many were retained.
-pub(super) fn judge(contention: &Contention, measured: &Reported) -> Undisturbed {
+pub(super) fn judge(contention: &Contention, machine: u32, measured: &Reported) -> Undisturbed {
     let told = Undisturbed { p10: measured.latency_ns_p10, p50: measured.latency_ns_p50, retained: None };
-    let Some(reference) = contention.reference_ns else { return told };
+    let Some(reference) = reference(contention, machine) else { return told };
     if measured.batches_ns().is_empty() || measured.contention_probes_ns().len() != measured.batches_ns().len() + 1 {
         return told;
     }

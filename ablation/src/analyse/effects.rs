@@ -3,6 +3,7 @@
 use super::counts::PerOperation;
 use super::floors::{Floors, floors, hold_to_floor, layout_floors};
 use super::index::{CellRuns, Runs, Timed, build_failed};
+use super::machines::OverMachines;
 use super::table::{Column, Table};
 use super::values::{CellSummary, Effect, estimate};
 use super::words::{Proof, Response, Verdict};
@@ -12,7 +13,7 @@ use crate::support::count::counted_verb;
 use ablate_format::effects::Estimate;
 use ablate_format::{Arm, CellKind, Contrast, Crossed, FactorPlan, MainResponse, Manifest, Status, StudyPlan};
 use ablate_stats::MIN_BLOCKS;
-use ablate_stats::bootstrap::{DRAWS, Drawn};
+use ablate_stats::bootstrap::{CONFIDENCE, DRAWS, Drawn};
 use ablate_stats::series::Series;
 use ablate_stats::{factorial, many};
 use std::collections::BTreeMap;
@@ -30,6 +31,16 @@ pub(super) fn drawn(plan: &StudyPlan, main: MainResponse, runs: &Runs, table: &T
         out.extend(Response::timed(main).iter().map(|response| value(response).unwrap_or_else(missing)));
     }
     out
+}
+
+/// How much of the interval of every value of [`drawn`] is because of code layouts, as
+/// [`Table::half_width_of_layouts`] has it.
+pub(super) fn half_widths_of_layouts(plan: &StudyPlan, main: MainResponse, table: &Table) -> Vec<Option<f64>> {
+    let of = |contrast: &Contrast, response: &Response| {
+        table.half_width_of_layouts(&contrast.plus, &contrast.minus, Column::of(*response, main))
+    };
+    let responses = Response::timed(main);
+    plan.contrasts.iter().flat_map(|contrast| responses.iter().map(move |response| of(contrast, response))).collect()
 }
 
 /// The main response of every contrast over all batches, disturbed or not; nothing where [`drawn`] is over these.
@@ -90,6 +101,8 @@ pub(super) struct Evidence<'a> {
     pub(super) by_block: &'a [Series],
     /// What [`over_all_batches`] gave.
     pub(super) all_batches: &'a [Option<Estimate>],
+    /// What [`super::machines::over`] gave for [`drawn`].
+    pub(super) machines: &'a [Option<OverMachines>],
     /// The gap to the reference peer when the peer is better, told apart from 0.
     pub(super) reference: Option<&'a Drawn>,
 }
@@ -106,6 +119,7 @@ pub(super) fn effects(
     let mut rows: Vec<Effect> = Vec::new();
     let together = together(contrasts, main, evidence.drawn);
     let step = Response::timed(main).len();
+    let in_table = contrasts.iter().filter(|contrast| contrast.attribution).count();
     for (at, (contrast, drawn)) in contrasts.iter().zip(evidence.drawn.chunks_exact(step)).enumerate() {
         let pairs = pairs(&manifest.plan, runs, contrast);
         let mut refusal = refusal(manifest, runs, contrast, &pairs);
@@ -137,6 +151,9 @@ pub(super) fn effects(
                 Some((verdict, reason)) => (row.verdict, row.reason) = (*verdict, reason.clone()),
                 None => {
                     timed(&mut row, drawn, together[at * step + column]);
+                    if let Some(over) = evidence.machines.get(at * step + column).and_then(Option::as_ref) {
+                        over_machines(&mut row, over, in_table);
+                    }
                     row.share = evidence
                         .reference
                         .filter(|_| response == Response::main(main))
@@ -359,6 +376,7 @@ fn empty(plan: &StudyPlan, contrast: &Contrast, response: Response) -> Effect {
         reason: String::new(),
         share: None,
         of_baseline: None,
+        machines: None,
     }
 }
 
@@ -400,8 +418,28 @@ fn timed(row: &mut Effect, drawn: &Drawn, together: Option<(f64, f64)>) {
         return;
     };
     (row.lo, row.hi) = (Some(lo), Some(hi));
-    let (lo, hi) = together.unwrap_or((lo, hi));
     row.together = together;
+    claim(row, estimate, together.unwrap_or((lo, hi)));
+}
+
+/// Writes an effect over machines into its row, as its value, which decides the verdict; the interval that holds together
+/// with the other `in_table` rows of the table is Bonferroni's.
+fn over_machines(row: &mut Effect, over: &OverMachines, in_table: usize) {
+    row.machines = Some(Box::new(over.clone()));
+    if row.lo.is_none() {
+        return;
+    }
+    let mean = over.deciding();
+    let (lo, hi) = mean.interval_at(CONFIDENCE);
+    (row.estimate, row.lo, row.hi) = (Some(mean.estimate), Some(lo), Some(hi));
+    row.detectable = Some(mean.detectable_at(CONFIDENCE));
+    let confidence = 1.0 - (1.0 - CONFIDENCE) / in_table.max(1) as f64;
+    row.together = row.attribution.then(|| mean.interval_at(confidence));
+    claim(row, mean.estimate, row.together.unwrap_or((lo, hi)));
+}
+
+/// The verdict by an interval.
+fn claim(row: &mut Effect, estimate: f64, (lo, hi): (f64, f64)) {
     let detectable = row.detectable.unwrap_or(f64::INFINITY);
     (row.verdict, row.reason) = if lo > 0.0 || hi < 0.0 {
         (row.response.verdict_of(lo), String::new())

@@ -103,6 +103,9 @@ impl Study {
                 }],
                 libraries: Vec::new(),
                 machine: Machine::default(),
+                shard: None,
+                shards: Vec::new(),
+                machines: Vec::new(),
                 instruments: vec![
                     instrument("instructions", false, Some("no PMU; a machine with one would allow it")),
                     instrument("cycles", false, Some("no PMU; a machine with one would allow it")),

@@ -4,7 +4,7 @@ use super::contention::{self, Undisturbed};
 use crate::prove::{JudgedRun, Outputs, Printed, Reported};
 use ablate_format::effects::Contention;
 use ablate_format::{CellKind, CellPlan, MainResponse, Manifest, OutputRule, Pass, Status, StudyPlan};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// All runs of one workload.
 pub(super) struct Runs<'a> {
@@ -98,6 +98,28 @@ impl<'a> Runs<'a> {
         let mut outputs = self.cells.iter().filter(is_twin).map(CellRuns::output);
         let first = outputs.next().flatten();
         first.is_some() && outputs.all(|output| output == first)
+    }
+
+    /// The machines of the proven timing runs, in their order.
+    pub(super) fn machines(&self) -> BTreeSet<u32> {
+        self.cells.iter().flat_map(|cell| cell.timing.values()).map(|run| run.record.machine).collect()
+    }
+
+    /// The timing runs of one machine.
+    pub(super) fn of_machine(&self, machine: u32) -> Runs<'a> {
+        let of_cell = |cell: &CellRuns<'a>| {
+            let own = cell.timing.iter().filter(|(_, run)| run.record.machine == machine);
+            CellRuns {
+                timing: own.map(|(block, run)| (*block, *run)).collect(),
+                counting: BTreeMap::new(),
+                idle: BTreeMap::new(),
+                ended: cell.ended.clone(),
+                ..*cell
+            }
+        };
+        let cells: Vec<CellRuns> = self.cells.iter().map(of_cell).collect();
+        let blocks = numbered(&cells);
+        Runs { cells, blocks, rule: self.rule, by_id: self.by_id.clone() }
     }
 
     /// The peers, the reference peer first.
@@ -247,8 +269,8 @@ pub(super) fn index<'a>(
         let repeated = match record.pass {
             Pass::Timing => {
                 let told = Undisturbed { p10: None, p50: None, retained: None };
-                let undisturbed =
-                    record.measured.as_ref().map_or(told, |measured| contention::judge(contention, measured));
+                let judged = |measured| contention::judge(contention, record.machine, measured);
+                let undisturbed = record.measured.as_ref().map_or(told, judged);
                 cell.timing.insert(record.block, Timed { record, undisturbed }).is_some()
             }
             Pass::Counting => cell.counting.insert(record.block, record).is_some(),
@@ -258,10 +280,13 @@ pub(super) fn index<'a>(
         ignored += usize::from(repeated);
     }
     for workload in &mut runs {
-        let mut blocks: Vec<u32> = workload.cells.iter().flat_map(|cell| cell.timing.keys().copied()).collect();
-        blocks.sort_unstable();
-        blocks.dedup();
-        workload.blocks = blocks.into_iter().enumerate().map(|(index, block)| (block, index)).collect();
+        workload.blocks = numbered(&workload.cells);
     }
     (runs, ignored)
+}
+
+/// The blocks of the timing runs, to their index in the bootstrap.
+fn numbered(cells: &[CellRuns]) -> BTreeMap<u32, usize> {
+    let blocks: BTreeSet<u32> = cells.iter().flat_map(|cell| cell.timing.keys().copied()).collect();
+    blocks.into_iter().enumerate().map(|(index, block)| (block, index)).collect()
 }

@@ -14,6 +14,7 @@ mod floors;
 mod foreign;
 mod gaps;
 mod index;
+mod machines;
 mod memory;
 mod noise;
 mod paths;
@@ -49,6 +50,7 @@ use values::estimate;
 pub(crate) use crossed::{Contrasted, Crossed, CrossedFactor};
 pub(crate) use failures::Failure;
 pub(crate) use gaps::{Explained, ReferenceGap};
+pub(crate) use machines::{DECIDING, OverMachines};
 pub(crate) use memory::Memory;
 pub(crate) use paths::{FollowedPath, FollowedWorkload, GoalVerdict, JudgedGoal};
 pub(crate) use ranking::Unjudged;
@@ -179,7 +181,19 @@ fn workload(
         other => effects::differences_by_block(&manifest.plan, other, runs),
     };
     let all_batches = effects::over_all_batches(&manifest.plan, runs, &table);
-    let evidence = effects::Evidence { drawn: &contrasts, by_block: &by_block, all_batches: &all_batches, reference };
+    // All machines run the same layouts, so what these leave open is common to the machines.
+    let of_layouts = || effects::half_widths_of_layouts(&manifest.plan, plan.response, &table);
+    let over_machines = machines::over(runs, of_layouts, |own| {
+        let table = Table::new(manifest, plan, own, &cells, contention).of_these_layouts();
+        effects::drawn(&manifest.plan, plan.response, own, &table)
+    });
+    let evidence = effects::Evidence {
+        drawn: &contrasts,
+        by_block: &by_block,
+        all_batches: &all_batches,
+        machines: &over_machines,
+        reference,
+    };
     let (effects, floors) = effects::effects(manifest, plan.response, runs, &cells, &evidence);
     let floor = floors::floor_in_errors(&manifest.plan.contrasts, plan.response, &contrasts);
     let held = crossed::Held { reference, floor: (floor.first().copied().flatten(), floor.get(1).copied().flatten()) };

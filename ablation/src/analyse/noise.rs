@@ -6,6 +6,7 @@ use super::index::{CellRuns, Runs};
 use ablate_format::effects::{Noise, TwoSpeeds};
 use ablate_format::{MainResponse, WorkloadPlan};
 use ablate_stats::modes;
+use std::collections::BTreeMap;
 
 /// One entry for each cell with proven timing runs, in the order of the plan.
 pub(super) fn noise(plan: &WorkloadPlan, runs: &Runs) -> Vec<Noise> {
@@ -21,7 +22,12 @@ fn of_cell(workload: &str, response: MainResponse, cell: &CellRuns) -> Noise {
     let mean = |value: fn(&(u64, u64)) -> u64| {
         switches.iter().map(|run| value(run) as f64).sum::<f64>() / switches.len() as f64
     };
-    let values: Vec<f64> = timing().filter_map(|run| run.value(response)).collect();
+    let mut by_machine: BTreeMap<u32, Vec<f64>> = BTreeMap::new();
+    for run in timing() {
+        by_machine.entry(run.record.machine).or_default().extend(run.value(response));
+    }
+    // Two machines are two speeds by themselves.
+    let two_speeds = by_machine.values().find_map(|values| modes::bimodal(values));
     Noise {
         workload: workload.to_owned(),
         cell: cell.plan.id.clone(),
@@ -29,7 +35,7 @@ fn of_cell(workload: &str, response: MainResponse, cell: &CellRuns) -> Noise {
         retained: (all > 0).then(|| retained as f64 / all as f64),
         contended: timing().filter(|run| run.undisturbed.retained.is_some() && run.undisturbed.p10.is_none()).count(),
         context_switches: (!switches.is_empty()).then(|| (mean(|run| run.0), mean(|run| run.1))),
-        two_speeds: modes::bimodal(&values).filter(|_| response.is_latency()).map(|found| TwoSpeeds {
+        two_speeds: two_speeds.filter(|_| response.is_latency()).map(|found| TwoSpeeds {
             fast_ns: found.low,
             slow_ns: found.high,
             slow_share: 1.0 - found.low_share,

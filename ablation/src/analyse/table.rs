@@ -179,6 +179,24 @@ impl Table {
         })
     }
 
+    /// The table of binaries as they are, so that no difference is widened for other layouts of the same code.
+    pub(super) fn of_these_layouts(mut self) -> Table {
+        self.layout_of.clear();
+        self
+    }
+
+    /// How much of the interval of a difference is because of code layouts: half of a width, by squares. `None` where it
+    /// is nothing.
+    pub(super) fn half_width_of_layouts(&self, plus: &str, minus: &str, column: Column) -> Option<f64> {
+        let parts = self.over_layouts(plus, minus, column)?;
+        let (plus, minus) = (self.cell(plus)?.of(column)?, self.cell(minus)?.of(column)?);
+        let plain = plus.combine(minus, |plus, minus| plus - minus);
+        let half = |drawn: &Drawn| drawn.interval().map(|(lo, hi)| (hi - lo) / 2.0);
+        let without = half(&plain)?;
+        let with = half(&layout::over_layouts(plain, &parts, self.seed))?;
+        Some((with * with - without * without).max(0.0).sqrt()).filter(|half| *half > 0.0)
+    }
+
     /// How far the difference of two cells varies between code layouts, and between the blocks of one layout. `None`
     /// when both run one binary, when builds have one layout, and when no block has both cells.
     pub(super) fn over_layouts(&self, plus: &str, minus: &str, column: Column) -> Option<Components> {

@@ -1,6 +1,7 @@
 //! The values that an analysis is made of: estimates, effects, cells and gaps.
 
 use super::counts::PerOperation;
+use super::machines::OverMachines;
 use super::memory::Memory;
 use super::words::{Proof, Response, Verdict};
 use ablate_format::effects::Estimate;
@@ -54,6 +55,8 @@ pub(crate) struct Effect {
     pub(crate) share: Option<Estimate>,
     /// Effect as a part of the baseline's value in this response; 1 is all of it. `None` where that is 0 or missing.
     pub(crate) of_baseline: Option<f64>,
+    /// The effect on each machine and over them; `None` in a study on one machine.
+    pub(crate) machines: Option<Box<OverMachines>>,
 }
 
 impl Effect {
@@ -99,6 +102,11 @@ impl Effect {
     /// [`Effect::added`] as a cost: positive where the response is worse with it, so where a rate is lower.
     pub(crate) fn cost(&self) -> Option<Estimate> {
         self.added().map(|added| as_cost(self.response, added))
+    }
+
+    /// Another value of the same difference, as [`Effect::cost`] has its own.
+    pub(crate) fn told_as_cost(&self, value: Estimate) -> Estimate {
+        as_cost(self.response, if self.is_of_a_level() { negated(value) } else { value })
     }
 
     /// [`Effect::cost`] as a part of the baseline's value; 1 is all of it.

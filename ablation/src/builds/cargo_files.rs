@@ -14,7 +14,7 @@ pub(super) fn home() -> Option<PathBuf> {
 }
 
 /// The texts of Cargo's configuration files for a folder, the nearest first.
-pub(super) fn configurations(root: &Path) -> Vec<String> {
+pub(crate) fn configurations(root: &Path) -> Vec<String> {
     let home = home();
     let folders = root.ancestors().map(|folder| folder.join(".cargo"));
     let folders = folders.filter(|folder| Some(folder) != home.as_ref()).chain(home.clone());

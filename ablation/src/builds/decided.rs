@@ -85,6 +85,6 @@ pub(super) fn said(command: &mut Command) -> Option<String> {
 }
 
 /// SHA-256 of bytes, hexadecimal.
-pub(super) fn sha256(bytes: &[u8]) -> String {
+pub(crate) fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -116,7 +116,7 @@ fn make(plan: &BuildPlan, program: &MadeProgram, folder: &Path, log: &Path) -> R
 }
 
 /// The files of the sources with their hashes, without those of git and of ablate.
-fn files(sources: &Path, target: &Path) -> Result<BTreeMap<PathBuf, String>, BuildError> {
+pub(crate) fn files(sources: &Path, target: &Path) -> Result<BTreeMap<PathBuf, String>, BuildError> {
     let mut out = BTreeMap::new();
     let mut folders = vec![PathBuf::new()];
     while let Some(folder) = folders.pop() {

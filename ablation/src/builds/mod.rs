@@ -38,10 +38,14 @@ use crate::support::progress::{human, note};
 use ablate_format::{BuildFailure, BuildRecord, BuiltBinary, path_of_text};
 pub(crate) use beside::Beside;
 use cargo::{CargoBuild, Sources};
+pub(crate) use cargo_files::configurations;
+pub(crate) use decided::sha256;
 pub(crate) use error::BuildError;
+pub(crate) use git::git;
 use layouts::Shuffler;
-pub(crate) use peers::find_peers;
-pub(crate) use program::{exists, find_from as find};
+pub(crate) use made::files;
+pub(crate) use peers::{find_peers, forget_absent};
+pub(crate) use program::{check_auxiliary, exists, find as find_installed, find_from as find};
 use revisions::Pinned;
 use std::fs::File;
 use std::io;
@@ -127,13 +131,17 @@ pub(crate) fn shuffles(folder: &Path) -> Result<(), String> {
     layouts::linker(&workspace).map_err(|error| error.to_string())?.map(drop)
 }
 
-fn absolute(path: &Path) -> Result<PathBuf, BuildError> {
+/// The absolute path of a path.
+///
+/// # Errors
+/// [`BuildError::Io`].
+pub(crate) fn absolute(path: &Path) -> Result<PathBuf, BuildError> {
     std::path::absolute(path).map_err(BuildError::io(path, "finding the folder"))
 }
 
 /// Keeps git from seeing ablate's own folder, where a repository does not ignore its target folder: else each comparison
 /// would be a change of the next.
-fn hide(target: &Path) {
+pub(crate) fn hide(target: &Path) {
     let folder = target.join("ablate");
     let note = folder.join(files::HIDDEN);
     // A folder that cannot be written is told by the step that needs it.

@@ -37,6 +37,12 @@ pub(crate) fn find_peers(study: &mut Study) -> Result<Vec<Library>, BuildError> 
         }
     }
     study.peers = there;
+    forget_absent(study);
+    Ok(all)
+}
+
+/// Removes the claims about peers that are missing.
+pub(crate) fn forget_absent(study: &mut Study) {
     for gone in study.absent.clone() {
         let id = format!("peer-{}", gone.peer);
         study.reference_peer = study.reference_peer.take().filter(|reference| *reference != gone.peer);
@@ -49,7 +55,6 @@ pub(crate) fn find_peers(study: &mut Study) -> Result<Vec<Library>, BuildError> 
             HypothesisKind::Ordering { cells } => !cells.contains(&id),
         });
     }
-    Ok(all)
 }
 
 /// Whether the error of a peer is that its program or library is missing.

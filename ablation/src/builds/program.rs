@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 ///
 /// # Errors
 /// [`BuildError::Config`] when there is no such program, or [`BuildError::Io`].
-pub(super) fn find(study: &Study, plan: &BuildPlan, command: &[String]) -> Result<BuildRecord, BuildError> {
+pub(crate) fn find(study: &Study, plan: &BuildPlan, command: &[String]) -> Result<BuildRecord, BuildError> {
     let path = locate(study, command.first().map_or("", String::as_str))?;
     let mut sha256 = sha256_of(&path).map_err(BuildError::io(&path, "reading the program"))?;
     // An interpreter's script is one of its arguments. All files among the arguments are hashed.
@@ -60,7 +60,7 @@ pub(crate) fn exists(folder: &Path, program: &str) -> bool {
 ///
 /// # Errors
 /// [`BuildError::Config`], pointing at the name.
-pub(super) fn check_auxiliary(study: &Study) -> Result<(), BuildError> {
+pub(crate) fn check_auxiliary(study: &Study) -> Result<(), BuildError> {
     for (key, command) in study.subject.surroundings.commands() {
         let program = command.first().map_or("", String::as_str);
         if !program.contains('{') && !exists(study.folder(), program) {

@@ -2,6 +2,7 @@
 
 mod archive;
 mod bisect;
+mod build;
 mod completions;
 mod default;
 mod diff;
@@ -9,6 +10,7 @@ mod doctor;
 mod hidden;
 mod init;
 mod man;
+mod merge;
 mod numbers;
 mod output;
 mod plan;
@@ -69,6 +71,11 @@ Run a study:
   cargo ablate run STUDY.toml --out f1 --resume   continue after Ctrl-C; finished runs are not repeated
   cargo ablate run STUDY.toml --until-halfwidth 1% --budget 10m
                                                   stop once every factor is known to ± 1 %, or after ten minutes
+Use several machines:
+  cargo ablate build STUDY.toml --out bundle      build once
+  cargo ablate run STUDY.toml --builds bundle --shard 1/3 --out s1
+                                                  run a third of the blocks, here or on another machine
+  cargo ablate merge s1 s2 s3 --out all           join the thirds
 Read and store results:
   cargo ablate report f1                          print the tables again
   cargo ablate report f1 --html                   say where its page is, and write its figures as SVG files
@@ -141,8 +148,27 @@ Examples:
   cargo ablate run ablate.toml                       the whole study
   cargo ablate run ablate.toml --blocks 6            a first look, with wide intervals
   cargo ablate run ablate.toml --budget 5m           as many blocks as fit into five minutes
-  cargo ablate run ablate.toml --out f1 --resume     continue an interrupted run in the folder f1")]
+  cargo ablate run ablate.toml --out f1 --resume     continue an interrupted run in the folder f1
+  cargo ablate run ablate.toml --shard 2/3 --out s2  the second third of its blocks, for `cargo ablate merge`")]
     Run(run::Args),
+    /// Build everything that a study runs into a folder that can be copied to other machines.
+    ///
+    /// Use it where several machines run parts of one study: all of them then run the same files. `run --builds` takes the
+    /// folder instead of building, checks the hash of every file, and refuses a folder of another config, other sources
+    /// or another kind of processor.
+    #[command(after_help = "\
+Examples:
+  cargo ablate build study.toml --out bundle         build once
+  cargo ablate run study.toml --builds bundle --shard 1/3 --out shard-1
+                                                     run a third of the study with it, on any machine")]
+    Build(build::Args),
+    /// Join the parts of a study that several machines ran into one folder.
+    ///
+    /// Use it after `run --shard`. Every part must be of the same config, plan, seed, sources and binaries; parts that are
+    /// missing are named, and the rest is joined. The new folder is one of a study: `report`, `archive` and the rest take
+    /// it.
+    #[command(after_help = "Example:\n  cargo ablate merge shard-1 shard-2 shard-3 --out merged")]
+    Merge(merge::Args),
     /// Show what a study would build and run, and about how long it takes.
     ///
     /// Use it after every change of a study. It checks the whole file and starts no measured process.
@@ -248,6 +274,8 @@ fn subcommand(command: Command, settings: &Settings) -> Ended {
         Command::Diff(args) => diff::run(*args, settings),
         Command::Bisect(args) => bisect::run(*args, settings),
         Command::Run(args) => run::run(args, settings),
+        Command::Build(args) => build::run(&args, settings),
+        Command::Merge(args) => merge::run(&args, settings),
         Command::Plan(args) => plan::run(&args, settings),
         Command::Report(args) => report::run(&args, settings),
         Command::Archive(args) => archive::run(&args),

@@ -156,7 +156,7 @@ impl ExitStatus for UnknownWorkload {
 
 /// Why the intervals are not the last ones of the study; `None` when they are.
 fn preliminary(manifest: &Manifest, whole: usize, is_running: bool) -> Option<String> {
-    let all = manifest.blocks as usize;
+    let all = store::shards::blocks(manifest) as usize;
     // The manifest of a study that stops by itself has the blocks that began.
     let stops_itself = |word: &String| {
         ["--until-halfwidth", "--budget"].iter().any(|option| word.starts_with(option))

@@ -5,12 +5,13 @@ use super::output::{Ended, out_path};
 use super::report::{self, Printed};
 use crate::report::Screen;
 use crate::study::rule::{Budget, HalfWidth};
-use crate::study::{self, Form, Request};
+use crate::study::{self, Form, Request, shard};
 use crate::support::call::{PROGRAM, quoted};
 use crate::support::exit::ShellCode;
 use crate::support::interrupt;
 use crate::support::progress::{note, warn};
 use crate::support::settings::Settings;
+use ablate_format::Shard;
 use ablate_stats::MAX_BLOCKS;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use std::path::PathBuf;
@@ -55,6 +56,15 @@ pub(super) struct Args {
     /// The time starts with the first timed process. With --until-halfwidth the study ends at the earlier of the two.
     #[arg(long, value_name = "TIME")]
     budget: Option<Budget>,
+    /// Run one of several parts of the study, `1/3` to `3/3`, on this machine.
+    ///
+    /// A part has every third block and the counting passes; the seed and the plan are those of the whole study, and
+    /// `cargo ablate merge` joins the parts.
+    #[arg(long, value_name = "I/N", allow_hyphen_values = true, value_parser = shard::of_text)]
+    shard: Option<Shard>,
+    /// Take the binaries that `cargo ablate build` put into this folder, and build nothing.
+    #[arg(long, value_name = "BUNDLE")]
+    builds: Option<PathBuf>,
     #[command(flatten)]
     printed: Printed,
 }
@@ -91,8 +101,22 @@ pub(super) fn key_as_option(error: &clap::Error, subcommand: Option<&str>) -> Op
 }
 
 pub(super) fn run(args: Args, settings: &Settings) -> Ended {
-    let Args { config, blocks, workloads, factors, cells, quick, out, resume, seed, until_halfwidth, budget, printed } =
-        args;
+    let Args {
+        config,
+        blocks,
+        workloads,
+        factors,
+        cells,
+        quick,
+        out,
+        resume,
+        seed,
+        until_halfwidth,
+        budget,
+        shard,
+        builds,
+        printed,
+    } = args;
     let full = format!("{PROGRAM} run {}", quoted(&config));
     let request = Request {
         blocks,
@@ -105,6 +129,8 @@ pub(super) fn run(args: Args, settings: &Settings) -> Ended {
         seed,
         until_halfwidth,
         budget,
+        shard,
+        builds,
         ..Request::of(config)
     };
     study(&request, &full, printed, settings)

@@ -15,6 +15,8 @@ pub(crate) struct JudgedRun {
     pub(crate) status: Status,
     /// Block (timing) or repeat (counting), from 0.
     pub(crate) block: u32,
+    /// Machine, an index of the manifest's; 0 where there is one.
+    pub(crate) machine: u32,
     /// Code layout of the binary.
     pub(crate) layout: u32,
     /// Workload name.
@@ -193,6 +195,7 @@ impl<'p> Judge<'p> {
             pass: record.pass,
             status: record.status,
             block: record.block,
+            machine: record.machine,
             layout: record.layout,
             workload: self.name(&record.workload),
             cell: self.name(&record.cell),

@@ -14,17 +14,37 @@ use ablate_format::effects::Estimate;
 /// Failures shown one by one; the rest is counted.
 const MAX_FAILURES: usize = 20;
 
+/// Which rows of a table are shown; the others are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rows {
+    /// Every row.
+    All,
+    /// Those of factors that had work.
+    Exercised,
+    /// Those that claim something.
+    Claimed,
+}
+
+impl Rows {
+    fn has(self, verdict: Verdict) -> bool {
+        match self {
+            Rows::All => true,
+            Rows::Exercised => verdict != Verdict::NotExercised,
+            Rows::Claimed => matches!(verdict, Verdict::Costs | Verdict::Saves),
+        }
+    }
+}
+
 /// What a switch costs by being there: off in the environment against not built in. Each workload has one unit.
-pub(super) fn switches(document: &mut Document, analysis: &Analysis, with_not_exercised: bool) {
+pub(super) fn switches(document: &mut Document, analysis: &Analysis, rows: Rows) {
     // One table for each unit, so that numbers below one another can be compared.
     let mut tables: Vec<(String, Table)> = Vec::new();
-    let mut not_exercised = 0;
+    let mut left_out = 0;
     for workload in &analysis.workloads {
-        let rows = || workload.main_effects().filter(|effect| effect.contrast == "off-absent");
         let unit = Unit::of_factors(workload, Unit::LIMIT);
-        for effect in rows() {
-            if effect.verdict == Verdict::NotExercised && !with_not_exercised {
-                not_exercised += 1;
+        for effect in workload.main_effects().filter(|effect| effect.contrast == "off-absent") {
+            if !rows.has(effect.verdict) {
+                left_out += 1;
                 continue;
             }
             let label = unit.label();
@@ -45,15 +65,21 @@ pub(super) fn switches(document: &mut Document, analysis: &Analysis, with_not_ex
         }
     }
     // With one arm alone there is nothing to compare.
-    if tables.is_empty() && not_exercised == 0 {
+    if tables.is_empty() && left_out == 0 {
         return;
     }
     document.heading("What the switches themselves cost (off − absent)");
+    let has_rows = !tables.is_empty();
     for (_, table) in tables {
         document.table(table);
     }
-    if not_exercised > 0 {
-        document.text(format!("{} switches of factors that were not exercised are left out.", count(not_exercised)));
+    match (rows, left_out) {
+        (_, 0) => {}
+        (Rows::Claimed, _) if !has_rows => {
+            document.text(format!("No switch is found to cost anything in {}.", counted(left_out, "comparison")));
+        }
+        (Rows::Claimed, _) => document.text(format!("Nothing is claimed of {}.", counted(left_out, "more switch"))),
+        _ => document.text(format!("{} switches of factors that were not exercised are left out.", count(left_out))),
     }
     document.text(
         "Two binaries also differ in code layout, which can change times by several percent in either direction.",

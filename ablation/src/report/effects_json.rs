@@ -75,6 +75,7 @@ fn effect(workload: &str, of: &analyse::Effect) -> EffectRow {
         blocks: of.blocks,
         verdict: kebab(of.verdict.as_str()),
         proof: of.proof.as_str().to_owned(),
+        machines: of.machines.as_ref().map(|over| over.told.clone()),
     }
 }
 

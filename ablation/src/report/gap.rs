@@ -12,14 +12,14 @@ const BAR: usize = 20;
 /// Peers of a crossed workload whose gap a terminal shows: the reference peer, and one more.
 const PEERS: usize = 2;
 
-/// What a terminal shows: the gap of crossed workloads as a table, that of the others against the reference peer in
-/// a line.
+/// What a terminal shows: the gap of crossed workloads as a table each, that of the others against the reference peer as
+/// a row.
 pub(super) fn in_short(document: &mut Document, explained: &Explained, columns: usize) {
     if explained.breakdowns.is_empty() {
         return;
     }
     document.heading("The gap, explained: factors, page faults, system calls, and the rest");
-    let mut lines = Vec::new();
+    let mut whole = Vec::new();
     let mut shown = 0;
     for (at, gap) in explained.breakdowns.iter().enumerate() {
         let before = explained.breakdowns[..at].iter().filter(|other| other.workload == gap.workload).count();
@@ -31,11 +31,12 @@ pub(super) fn in_short(document: &mut Document, explained: &Explained, columns: 
             uncounted(document, gap);
             shown += 1;
         } else if before == 0 {
-            lines.push(line(gap));
+            whole.push(gap);
         }
     }
-    for line in lines {
-        document.item(line);
+    let tables = [true, false].map(|with_ends| parts(&whole, with_ends));
+    if let Some(table) = Table::first_that_fits(columns, tables).filter(|table| !table.is_empty()) {
+        document.table(table);
     }
     let bars = if shown > 0 { LEGEND } else { "" };
     let unit_costs = if explained.unit_costs_ns.is_empty() { "" } else { "Unit costs were measured in this study. " };
@@ -165,30 +166,33 @@ fn bars(breakdown: &Breakdown) -> Vec<String> {
     ends.windows(2).map(bar).collect()
 }
 
-/// The gap in one sentence.
-fn line(gap: &GapBreakdown) -> String {
-    let GapBreakdown { workload, peer, breakdown } = gap;
-    let sum = |is_meant: &dyn Fn(RowKind) -> bool| -> f64 {
-        breakdown.rows.iter().filter(|row| is_meant(row.kind)).map(|row| row.ns.value).sum()
-    };
-    let unit = Unit::of(breakdown.rows.iter().map(|row| row.ns).chain([breakdown.gap]), Unit::LIMIT);
-    let shown = |ns: f64| signed(unit.from(ns));
-    let event = |name: &str, is_meant: &dyn Fn(RowKind) -> bool| match breakdown.uncounted.contains(&name) {
-        true => MISSING.to_owned(),
-        false => shown(sum(is_meant)),
-    };
-    let faults = event("page faults", &|kind| kind == RowKind::PageFaults);
-    let calls = event("system calls", &|kind| matches!(kind, RowKind::SystemCalls | RowKind::ReturnedPages));
-    let factors = sum(&|kind| kind == RowKind::Factor);
-    let rest = sum(&|kind| kind == RowKind::Residual);
-    let gap = with_interval(Some(&unit.estimate(breakdown.gap)));
-    let own = if breakdown.separated { format!("factors {}, ", shown(factors)) } else { String::new() };
-    let rest_name = if breakdown.separated { "rest" } else { "factors and rest" };
-    format!(
-        "{workload}: baseline − {peer} {gap} {}/op = {own}page faults {faults}, system calls {calls}, {rest_name} {}",
-        unit.name,
-        shown(rest)
-    )
+/// A row for each gap, in the parts that are known of all.
+fn parts(gaps: &[&GapBreakdown], with_ends: bool) -> Table {
+    let gap = if with_ends { "gap\n[95 %]" } else { "gap" };
+    let mut table =
+        Table::new(["<workload", "=to", gap, "=unit", "page\nfaults", "system\ncalls", "factors\nand rest"]);
+    for GapBreakdown { workload, peer, breakdown } in gaps {
+        let sum = |is_meant: &dyn Fn(RowKind) -> bool| -> f64 {
+            breakdown.rows.iter().filter(|row| is_meant(row.kind)).map(|row| row.ns.value).sum()
+        };
+        let unit = Unit::of(breakdown.rows.iter().map(|row| row.ns).chain([breakdown.gap]), Unit::LIMIT);
+        let shown = |ns: f64| signed(unit.from(ns));
+        let event = |name: &str, is_meant: &dyn Fn(RowKind) -> bool| match breakdown.uncounted.contains(&name) {
+            true => MISSING.to_owned(),
+            false => shown(sum(is_meant)),
+        };
+        let gap = unit.estimate(breakdown.gap);
+        table.row([
+            workload.clone(),
+            peer.clone(),
+            if with_ends { with_interval(Some(&gap)) } else { signed_point(gap.value, gap.interval) },
+            format!("{}/op", unit.name),
+            event("page faults", &|kind| kind == RowKind::PageFaults),
+            event("system calls", &|kind| matches!(kind, RowKind::SystemCalls | RowKind::ReturnedPages)),
+            shown(sum(&|kind| matches!(kind, RowKind::Factor | RowKind::Residual))),
+        ]);
+    }
+    table
 }
 
 /// Both unit costs of each kind.
@@ -269,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn a_workload_that_is_not_crossed_is_one_line() {
+    fn a_workload_that_is_not_crossed_is_one_row() {
         let mut explained = sample::explained();
         explained.breakdowns.truncate(1);
         explained.breakdowns[0].breakdown.separated = false;

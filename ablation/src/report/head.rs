@@ -6,6 +6,7 @@ use super::number::{
     MISSING, Unit, count, counted, gap_marked, interval, number, or_missing, part, percent, share, signed_point,
 };
 use crate::analyse::{Analysis, Effect, Unjudged, WorkloadAnalysis};
+use crate::store::shards;
 use ablate_format::effects::Estimate;
 use ablate_format::{CellKind, InstrumentStatus, MainResponse, Manifest};
 use std::path::Path;
@@ -25,11 +26,12 @@ pub(super) fn head(document: &mut Document, manifest: &Manifest, analysis: &Anal
         },
         manifest.config_path,
         counted(analysis.runs, "run"),
-        counted(manifest.blocks as usize, "block"),
+        counted(shards::blocks(manifest) as usize, "block"),
         manifest.seed
     ));
     if !machine.is_empty() {
-        document.item(format!("machine: {}", machine.join("; ")));
+        let which = if manifest.machines.len() > 1 { "machine 1" } else { "machine" };
+        document.item(format!("{which}: {}", machine.join("; ")));
     }
     let floors = analysis.workloads.iter();
     let floors: Vec<String> =
@@ -105,8 +107,12 @@ fn contention(document: &mut Document, analysis: &Analysis) {
         };
         let used = if contention.applied { "" } else { ", too few to use, so all batches count" };
         document.item(format!(
-            "contention probes: {} of the batches were undisturbed (within 8 % of {reference:.3} ns per step){used}; {fair}",
-            part(retained)
+            "contention probes: {} of the batches were undisturbed (within 8 % of {}){used}; {fair}",
+            part(retained),
+            match contention.reference_by_machine_ns.is_empty() {
+                true => format!("{reference:.3} ns per step"),
+                false => "what a step takes at best on their machine".to_owned(),
+            }
         ));
     }
     if let Some(quiet) = contention.quiet_processes {

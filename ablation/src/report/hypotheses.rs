@@ -4,31 +4,62 @@ use super::document::{Document, Table};
 use super::number::{MISSING, Unit, interval, percent, signed_point};
 use crate::gap::hypotheses::{ClaimUnit, Decision};
 
-/// One row per claim, then the reason of each verdict.
-pub(super) fn hypotheses(document: &mut Document, decisions: &[Decision]) {
+/// Names of claims after their reason; the others are counted, and the table has them all.
+const NAMED: usize = 6;
+
+/// One row per claim, then each reason of a verdict once.
+pub(super) fn hypotheses(document: &mut Document, decisions: &[Decision], columns: usize) {
     if decisions.is_empty() {
         return;
     }
     document.heading("Hypotheses");
-    let mut table = Table::new(["<hypothesis", "<workload", "measured", "=interval", "=verdict"]);
-    for decision in decisions {
-        let (measured, ends) = measured(decision);
-        table.row([
-            decision.name.clone(),
-            decision.workload.clone(),
-            measured,
-            ends,
-            decision.verdict.as_str().to_owned(),
-        ]);
+    let tables = [true, false].map(|with_range| table(decisions, with_range));
+    let has_range = tables[0].width() <= columns;
+    if let Some(table) = Table::first_that_fits(columns, tables) {
+        document.table(table);
     }
-    document.table(table);
+    let mut reasons: Vec<(String, Vec<&Decision>)> = Vec::new();
     for decision in decisions {
-        let Decision { name, claim, range, verdict, reason, .. } = decision;
-        document.item(format!("{name}: {claim} [{range}] {}: {reason}.", verdict.as_str()));
+        let why = format!("{}: {}", decision.verdict.as_str(), decision.reason);
+        match reasons.iter_mut().find(|(known, _)| *known == why) {
+            Some((_, same)) => same.push(decision),
+            None => reasons.push((why, vec![decision])),
+        }
+    }
+    for (why, same) in &reasons {
+        document.item(format!("{why}: {}", named(same, has_range)));
     }
     document.text(
         "Each interval has the confidence that Holm's method requires, so that all verdicts together hold with 95 %.",
     );
+}
+
+fn table(decisions: &[Decision], with_range: bool) -> Table {
+    let mut header = vec!["<hypothesis"];
+    header.extend(with_range.then_some("<claim"));
+    header.extend(["<workload", "measured", "=interval", "=verdict"]);
+    let mut table = Table::new(header);
+    for decision in decisions {
+        let (measured, ends) = measured(decision);
+        let mut row = vec![decision.name.clone()];
+        row.extend(with_range.then(|| decision.range.clone()));
+        row.extend([decision.workload.clone(), measured, ends, decision.verdict.as_str().to_owned()]);
+        table.row(row);
+    }
+    table
+}
+
+/// Claims by name, each with its range where the table has no room for it.
+fn named(same: &[&Decision], has_range: bool) -> String {
+    let name = |decision: &&Decision| match has_range {
+        true => decision.name.clone(),
+        false => format!("{} [{}]", decision.name, decision.range),
+    };
+    let names: Vec<String> = same.iter().take(NAMED).map(name).collect();
+    match same.len().saturating_sub(NAMED) {
+        0 => names.join(", "),
+        more => format!("{} and {more} more", names.join(", ")),
+    }
 }
 
 fn measured(decision: &Decision) -> (String, String) {
@@ -62,9 +93,9 @@ mod tests {
 
     #[test]
     fn every_claim_has_its_value_verdict_and_reason() {
-        for columns in [72, 100] {
+        for columns in [72, 100, 140] {
             let mut document = Document::default();
-            hypotheses(&mut document, &sample::explained().hypotheses);
+            hypotheses(&mut document, &sample::explained().hypotheses, columns);
             let text = document.terminal(columns);
             let widest = text.lines().map(|line| line.chars().count()).max().unwrap();
             assert!(widest <= columns, "{widest}:\n{text}");
@@ -75,7 +106,7 @@ mod tests {
     #[test]
     fn a_study_without_claims_has_no_section() {
         let mut document = Document::default();
-        hypotheses(&mut document, &[]);
+        hypotheses(&mut document, &[], 100);
         assert!(document.terminal(100).is_empty());
     }
 }

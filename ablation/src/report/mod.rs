@@ -16,6 +16,7 @@ pub(crate) mod head;
 mod headline;
 mod html;
 mod hypotheses;
+mod machines;
 mod memory;
 pub(crate) mod number;
 mod paths;
@@ -27,6 +28,7 @@ use crate::analyse::{TargetVerdict, WorkloadAnalysis, analyse_proven};
 use crate::prove::JudgedRun;
 use crate::support::files;
 use ablate_format::{EFFECTS, FIGURES, Manifest, PAGE, REPORT};
+use closing::Rows;
 use content::{Study, has_factors, has_rows};
 use document::Document;
 use std::io;
@@ -162,6 +164,7 @@ fn in_short(study: Study<'_>, columns: usize) -> Document {
     headline::head(&mut document, manifest, analysis, columns);
     targets::targets(&mut document, analysis, false);
     head::head(&mut document, manifest, analysis, &head::machine_in_short(manifest));
+    machines::machines(&mut document, manifest, analysis, columns);
     peers::peers(&mut document, manifest, analysis, columns);
     paths::paths(&mut document, analysis, columns);
     if has_factors {
@@ -179,11 +182,11 @@ fn in_short(study: Study<'_>, columns: usize) -> Document {
         }
     }
     if has_factors {
-        closing::switches(&mut document, analysis, false);
+        closing::switches(&mut document, analysis, if has_few { Rows::Exercised } else { Rows::Claimed });
         compact::explained_gap(&mut document, analysis, &explained.breakdowns, columns);
     }
     closing::failures(&mut document, study);
-    hypotheses::hypotheses(&mut document, &explained.hypotheses);
+    hypotheses::hypotheses(&mut document, &explained.hypotheses, columns);
     compact::rest(&mut document, dir);
     document
 }
@@ -237,13 +240,14 @@ fn sections(study: Study<'_>) -> html::Sections {
             peers::peers(document, manifest, analysis, usize::MAX);
             paths::paths(document, analysis, usize::MAX);
             crossed::headline(document, analysis, usize::MAX);
-            hypotheses::hypotheses(document, &explained.hypotheses);
+            hypotheses::hypotheses(document, &explained.hypotheses, usize::MAX);
             if has_rows(manifest) {
                 head::overview(document, analysis);
             }
         }),
         study: made(&|document| {
             head::head(document, manifest, analysis, &[]);
+            machines::machines(document, manifest, analysis, usize::MAX);
             memory::legend(document, analysis);
         }),
         workloads: analysis.workloads.iter().map(workload).collect(),
@@ -257,7 +261,7 @@ fn sections(study: Study<'_>) -> html::Sections {
         proof: html::proof(study),
         closing: made(&|document| {
             if has_factors {
-                closing::switches(document, analysis, true);
+                closing::switches(document, analysis, Rows::All);
             }
             closing::failures(document, study);
         }),

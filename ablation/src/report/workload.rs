@@ -70,6 +70,7 @@ pub(super) fn cells(document: &mut Document, workload: &WorkloadAnalysis) {
         counts.row(row);
     }
     document.table(times);
+    document.heading(format!("{}: other times, and what was counted", workload.name));
     document.table(counts);
     if hidden > 0 {
         document.text(format!("{hidden} more configurations are in effects.json."));

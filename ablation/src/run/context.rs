@@ -13,7 +13,7 @@ use crate::measure::Probed;
 use crate::store::{Key, StoreError, key};
 use crate::support::exit::{ExitStatus, ShellCode};
 use crate::support::settings::PAD_VARIABLE;
-use ablate_format::{BuildRecord, CellPlan, Pass, Record, StudyPlan, bytes_of_text};
+use ablate_format::{BuildRecord, CellPlan, Pass, Record, Shard, StudyPlan, bytes_of_text};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::CString;
@@ -32,6 +32,8 @@ pub(crate) struct Context<'a> {
     pub(crate) builds: &'a [BuildRecord],
     /// Seed of orders and padding.
     pub(crate) seed: u64,
+    /// The part of the study that is run; `None`: all of it.
+    pub(crate) shard: Option<&'a Shard>,
     /// Folder of the package that cargo builds; `None` for other programs.
     pub(crate) package: Option<&'a Path>,
     /// The files of every revision; `None` for a study without revisions.
@@ -118,6 +120,16 @@ impl Context<'_> {
         Record { order: slot.order, ..Record::new(slot.pass, slot.block, workload, &self.plan.cells[slot.cell].id) }
     }
 
+    /// Those of the first `blocks` timing blocks that are run here.
+    pub(crate) fn blocks(&self, blocks: u32) -> impl Iterator<Item = u32> + '_ {
+        (0..blocks).filter(|block| self.shard.is_none_or(|shard| shard.has(*block)))
+    }
+
+    /// Number of the first timing block that is run here.
+    pub(super) fn first_block(&self) -> u32 {
+        self.shard.map_or(0, Shard::first_block)
+    }
+
     /// Whether the run of a slot is not done and can be made.
     pub(super) fn is_missing(&self, slot: &Slot, done: &BTreeSet<Key>) -> bool {
         !done.contains(&key(&self.blank(*slot))) && self.binary(&self.plan.cells[slot.cell]).is_ok()
@@ -137,12 +149,15 @@ impl Context<'_> {
     }
 
     /// Path and number of the code layout that a slot runs. Each block uses the next layout, the same one for all
-    /// builds. Counts are of layout 0.
+    /// builds. Counts are of layout 0. In a study of several shards every turn begins one layout later, so that each shard
+    /// comes to all layouts and machines are not compared by different ones.
     pub(super) fn layout(&self, cell: &CellPlan, slot: Slot) -> Result<(&str, u32), String> {
         let first = self.binary(cell)?;
         let layouts = &self.build(cell)?.layouts;
         // The number of layouts is at most 64, so it fits.
-        let layout = if slot.pass == Pass::Timing { slot.block % (layouts.len() as u32 + 1) } else { 0 };
+        let count = layouts.len() as u32 + 1;
+        let later = if self.shard.is_some() { slot.block / count } else { 0 };
+        let layout = if slot.pass == Pass::Timing { (slot.block + later) % count } else { 0 };
         Ok(match layout.checked_sub(1) {
             None => (first, 0),
             Some(shuffled) => (&layouts[shuffled as usize].path, layout),

@@ -82,7 +82,7 @@ pub(crate) fn counting(context: &Context<'_>, session: &mut Session<'_>) -> Resu
     // Released before timing begins. While a tracepoint is registered, every system call of the machine takes the slow
     // path.
     let _held = context.probed.hold_tracepoints();
-    all(context, schedule::counting(context.study, context.plan), session)
+    all(context, schedule::counting(context.study, context.plan, context.first_block()), session)
 }
 
 /// Makes every timing run of a block that is not done, and measures the unit costs of this machine.
@@ -135,8 +135,8 @@ fn all(context: &Context<'_>, slots: Vec<Slot>, session: &mut Session<'_>) -> Re
 
 /// Number of processes that counting and this many blocks start, without those that measure unit costs.
 pub(crate) fn remaining(context: &Context<'_>, blocks: u32, done: &BTreeSet<Key>) -> usize {
-    let counting = schedule::counting(context.study, context.plan).into_iter();
-    let timing = (0..blocks).flat_map(|block| schedule::block(context.seed, block, context.plan));
+    let counting = schedule::counting(context.study, context.plan, context.first_block()).into_iter();
+    let timing = context.blocks(blocks).flat_map(|block| schedule::block(context.seed, block, context.plan));
     counting.chain(timing).filter(|slot| context.is_missing(slot, done)).count()
 }
 
@@ -158,7 +158,7 @@ fn step(context: &Context<'_>, slot: Slot, session: &mut Session<'_>) -> Result<
         Ok(found) => found,
         Err(why) => {
             // One record per workload is enough to report a failed build.
-            if slot.pass == Pass::Timing && slot.block == 0 {
+            if slot.pass == Pass::Timing && slot.block == context.first_block() {
                 record.status = Status::BuildFailed;
                 record.reason = why;
                 session.records.append(&record)?;

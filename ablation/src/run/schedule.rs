@@ -26,14 +26,16 @@ pub(crate) struct Slot {
 }
 
 /// All counting runs: each cell with each workload, with operations and idle, every repeat. In the order of the plan,
-/// because counts with address randomisation off do not depend on what ran before.
-pub(crate) fn counting(study: &Study, plan: &StudyPlan) -> Vec<Slot> {
+/// because counts with address randomisation off do not depend on what ran before. `sets` sets of repeats have the numbers
+/// before: every shard of a study counts by itself, and has numbers that no other has.
+pub(crate) fn counting(study: &Study, plan: &StudyPlan, sets: u32) -> Vec<Slot> {
     let mut passes = vec![Pass::Counting];
     if study.subject.idle_args.is_some() {
         passes.push(Pass::CountingIdle);
     }
     let mut out = Vec::new();
-    for block in 0..study.counting_repeats {
+    let first = sets * study.counting_repeats;
+    for block in first..first + study.counting_repeats {
         let mut order = 0;
         for workload in 0..plan.workloads.len() {
             for cell in running(plan, workload) {
@@ -129,10 +131,12 @@ mod tests {
         };
         assert_eq!((of(0), of(1)), (vec![0, 1, 2, 3], vec![0, 3]));
         let study = crate::config::tests::parsed(crate::config::tests::GOOD).expect("good");
-        let counted = counting(&study, &plan);
+        let counted = counting(&study, &plan, 0);
         assert!(counted.iter().all(|s| s.workload == 0 || s.cell == 0 || s.cell == 3));
         // Both repeats, with operations and idle.
         assert_eq!(counted.len(), 6 * 2 * 2);
+        let next: Vec<u32> = counting(&study, &plan, 1).iter().map(|slot| slot.block).collect();
+        assert_eq!((next.len(), next.first(), next.last()), (6 * 2 * 2, Some(&2), Some(&3)), "the second shard's");
     }
 
     #[test]

@@ -4,8 +4,10 @@
 //! Lines are only ever appended. [`ablate_format`] has the types and the reader, which skips lines that are no records
 //! and returns their numbers.
 
+pub(crate) mod content;
 mod error;
 mod lines;
+pub(crate) mod shards;
 
 pub(crate) use ablate_format::{BadLine, LOGS, MANIFEST, RECORDS, REPORT};
 pub(crate) use error::StoreError;
@@ -285,9 +287,13 @@ pub(crate) fn coverage<R: Keyed>(manifest: &Manifest, runs: &[R]) -> Option<(usi
     let unless_set = if subject.contains_key("harness") { 0 } else { 2 };
     let repeats = config.get("counting_repeats").map_or(Some(unless_set), toml::Value::as_integer)?;
     let passes = 1 + usize::from(subject.contains_key("idle_args"));
-    let counting = usize::try_from(repeats).ok()? * passes;
+    // Every shard counts by itself.
+    let shards = manifest.shards.first().map_or(1, |shard| shard.of as usize);
+    let counting = usize::try_from(repeats).ok()? * passes * shards;
+    // Those of a shard that is missing from a merged study are planned too.
+    let blocks = if manifest.shard.is_some() { shards::blocks(manifest) } else { manifest.blocks } as usize;
     let failed = |build: &str| manifest.builds.iter().any(|b| b.id == build && b.result.is_err());
-    let each = |cell: &CellPlan| if failed(&cell.build) { 1 } else { manifest.blocks as usize + counting };
+    let each = |cell: &CellPlan| if failed(&cell.build) { 1 } else { blocks + counting };
     let of = |workload: &WorkloadPlan| plan.cells.iter().filter(|c| workload.runs(&c.id)).map(each).sum::<usize>();
     let planned = plan.workloads.iter().map(of).sum();
     let cells: HashSet<&str> = plan.cells.iter().map(|cell| cell.id.as_str()).collect();
@@ -296,7 +302,12 @@ pub(crate) fn coverage<R: Keyed>(manifest: &Manifest, runs: &[R]) -> Option<(usi
         let known = cells.contains(cell) && workloads.contains(workload);
         known && (*pass != Pass::Timing || *block < manifest.blocks)
     };
-    let there: HashSet<(Pass, u32, &str, &str)> = runs.iter().map(Keyed::run_key).filter(belongs).collect();
+    // Every shard has a record of its own of a cell that could not be built.
+    let keys = runs.iter().map(|run| match (run.run_key(), run.status()) {
+        ((pass, _, workload, cell), Status::BuildFailed) => (pass, 0, workload, cell),
+        (key, _) => key,
+    });
+    let there: HashSet<(Pass, u32, &str, &str)> = keys.filter(belongs).collect();
     Some((there.len(), planned))
 }
 
@@ -331,6 +342,9 @@ pub(crate) mod tests {
             builds: builds.collect(),
             libraries: Vec::new(),
             machine: Machine::default(),
+            shard: None,
+            shards: Vec::new(),
+            machines: Vec::new(),
             instruments: Vec::new(),
         }
     }

@@ -6,12 +6,15 @@ mod facts;
 pub(crate) mod outlook;
 mod pinned;
 mod request;
+mod resume;
 pub(crate) mod rule;
 mod same;
+pub(crate) mod shard;
 pub(crate) mod watch;
 
 use crate::benchmarks::{self, BenchmarksError};
 use crate::builds::{self, BuildError, Built, Workspace};
+use crate::bundle::{self, Bundle, BundleError};
 use crate::config::{self, ConfigError, Study};
 use crate::design::{self, Design};
 use crate::measure;
@@ -29,6 +32,7 @@ use ablate_format::{FORMAT, Machine, Manifest, StudyPlan};
 use ablate_stats::MAX_BLOCKS;
 use adaptive::Adaptive;
 pub(crate) use request::{Form, Request};
+use shard::ShardError;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -69,6 +73,9 @@ pub(crate) enum StudyError {
         /// The command that continues it.
         resume: String,
     },
+    /// Binaries that were built elsewhere.
+    #[error(transparent)]
+    Bundle(BundleError),
     /// The benchmarks of a harness.
     #[error(transparent)]
     Benchmarks(#[from] BenchmarksError),
@@ -78,6 +85,9 @@ pub(crate) enum StudyError {
     /// A run.
     #[error(transparent)]
     Run(#[from] RunError),
+    /// The part of the study that is to be run.
+    #[error(transparent)]
+    Shard(#[from] ShardError),
     /// The quick form was asked for, and there is none.
     #[error(
         "{} has no [quick] table, so it has no quick form; add one (configs/README.md shows it), or take a first look with \
@@ -98,16 +108,27 @@ pub(crate) enum StudyError {
     },
 }
 
+impl From<BundleError> for StudyError {
+    fn from(error: BundleError) -> StudyError {
+        match error {
+            BundleError::Build(error) => StudyError::Build(error),
+            other => StudyError::Bundle(other),
+        }
+    }
+}
+
 impl ExitStatus for StudyError {
     fn exit(&self) -> ShellCode {
         match self {
             StudyError::Config(error) => error.exit(),
             StudyError::Store(error) => error.exit(),
             StudyError::Build(error) => error.exit(),
+            StudyError::Bundle(error) => error.exit(),
             StudyError::Benchmarks(error) => error.exit(),
             StudyError::Preflight(error) => error.exit(),
             StudyError::Run(error) => error.exit(),
             StudyError::Interrupted { .. } => ShellCode::Interrupted,
+            StudyError::Shard(error) => error.exit(),
             StudyError::NoQuickForm { .. } => ShellCode::WrongCall,
             StudyError::Prepare { .. } => ShellCode::BadRuns,
         }
@@ -120,6 +141,8 @@ impl ExitStatus for StudyError {
 /// [`StudyError`]; what was recorded before is kept.
 pub(crate) fn run(request: &Request, settings: &Settings) -> Result<Outcome, StudyError> {
     let mut study = config::load(&request.config)?;
+    // Before anything is built.
+    request.builds.iter().try_for_each(|_| bundle::supported(&study))?;
     let is_quick = request.form != Form::Whole && study.make_quick();
     let form = match request.form {
         _ if is_quick => Form::Quick,
@@ -168,27 +191,29 @@ pub(crate) fn run_loaded(mut study: Study, request: &Request, settings: &Setting
     let mut pinned = request.pinned.clone();
     pinned.extend(pinned::of(request.continued(), &study)?);
     benchmarks::complete(&mut study, settings.target_dir.as_deref(), &pinned)?;
-    let libraries = builds::find_peers(&mut study)?;
+    let bundle = request.builds.as_deref().map(|dir| Bundle::open(dir, &study)).transpose()?;
+    let libraries = Bundle::find_peers(bundle.as_ref(), &mut study)?;
     for absent in &study.absent {
         let hint = if absent.hint.is_empty() { String::new() } else { format!("; {}", absent.hint) };
         note(&format!("peer {} is left out: {}{hint}", absent.peer, absent.why));
     }
     let mut design = design::resolve(&study)?;
-    let workspace = builds::workspace_with(&study, settings.target_dir.as_deref(), &pinned)?;
+    let workspace = Bundle::workspace(bundle.as_ref(), &study, settings.target_dir.as_deref(), &pinned)?;
     setup("signal handlers", interrupt::install())?;
     let (folder, earlier) = open(request, &study, &workspace)?;
     set_seed_and_blocks(request, &mut study, earlier.as_ref().map(|(manifest, _)| manifest), folder.dir())?;
+    let shard = shard::here(request, study.seed, study.blocks)?;
     // Asking compiler and version control takes a tenth of a second, so it happens during the builds.
     let (machine, built) = std::thread::scope(|scope| {
         let machine = scope.spawn(|| machine::machine(&workspace.root));
-        let built = builds::build_all(&study, &design.builds, &workspace, &folder.logs());
+        let built = Bundle::build_all(bundle.as_ref(), &study, &design.builds, &workspace, &folder.logs());
         (machine.join().unwrap_or_else(|_| machine::machine(&workspace.root)), built)
     });
-    let built = built.map_err(|error| match error {
-        BuildError::Interrupted => {
-            StudyError::Interrupted { dir: folder.dir().to_owned(), resume: request.resume_command(folder.dir()) }
+    let built = built.map_err(|error| match StudyError::from(error) {
+        StudyError::Build(BuildError::Interrupted) => {
+            StudyError::Interrupted { dir: folder.dir().to_owned(), resume: resume::command(request, folder.dir()) }
         }
-        error => StudyError::Build(error),
+        error => error,
     })?;
     let beside = builds::beside(&workspace, &design.builds, &benchmarks::folder(&study, &workspace))?;
     let around = (&workspace, beside.as_ref());
@@ -200,6 +225,8 @@ pub(crate) fn run_loaded(mut study: Study, request: &Request, settings: &Setting
     let probed = measure::probe_groups(if study.counting_repeats == 0 { &[] } else { &study.instruments });
     let mut manifest = manifest(&study, &design, built, machine, &probed);
     manifest.libraries = libraries;
+    manifest.shard = shard;
+    bundle.iter().for_each(|bundle| bundle.name_sources(&mut manifest.machine));
     let mut done: BTreeSet<Key> = BTreeSet::new();
     if let Some((before, keys)) = earlier {
         same::keep_responses(&mut study, &before.plan, &mut manifest.plan);
@@ -213,13 +240,14 @@ pub(crate) fn run_loaded(mut study: Study, request: &Request, settings: &Setting
         manifest.blocks = 1;
     }
     let plan = manifest.plan.clone();
-    let builds = manifest.builds.clone();
+    let (builds, shard) = (manifest.builds.clone(), manifest.shard.clone());
     let mut context = Context {
         study: &study,
         plan: &plan,
         programs: &design.builds,
         builds: &builds,
         seed: study.seed,
+        shard: shard.as_ref(),
         package: workspace.package.as_deref(),
         beside: beside.as_ref(),
         cpus: setup("choosing processors", Cpus::take())?,
@@ -235,7 +263,7 @@ pub(crate) fn run_loaded(mut study: Study, request: &Request, settings: &Setting
         is_quick: false,
         stopped,
         interrupted,
-        resume: request.resume_command(folder.dir()),
+        resume: resume::command(request, folder.dir()),
         closing,
     };
     if stopped {
@@ -296,7 +324,7 @@ fn stops(context: &Context<'_>) -> Result<(bool, bool), StudyError> {
 }
 
 fn blocks(context: &Context<'_>, blocks: u32, session: &mut Session<'_>) -> Result<End, RunError> {
-    for block in 0..blocks {
+    for block in context.blocks(blocks) {
         if run::block(context, block, session)? == End::Interrupted {
             return Ok(End::Interrupted);
         }
@@ -391,6 +419,9 @@ fn manifest(study: &Study, design: &Design, built: Built, mut machine: Machine, 
         builds: built.records,
         libraries: Vec::new(),
         machine,
+        shard: None,
+        shards: Vec::new(),
+        machines: Vec::new(),
         instruments: probed.status.clone(),
     }
 }

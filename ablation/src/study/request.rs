@@ -1,10 +1,9 @@
-//! What a call asks of a study, and the call that continues it.
+//! What a call asks of a study.
 
 use super::rule::{Budget, HalfWidth, Rule};
 use super::watch::Watch;
 use crate::builds::revisions::Pinned;
-use crate::support::call::{PROGRAM, quoted};
-use ablate_format::Manifest;
+use ablate_format::{Manifest, Shard};
 use std::path::{Path, PathBuf};
 
 /// A study to run, with the options of the call.
@@ -32,6 +31,10 @@ pub(crate) struct Request {
     pub(crate) until_halfwidth: Option<HalfWidth>,
     /// How long the blocks may take.
     pub(crate) budget: Option<Budget>,
+    /// The part of the study that is run, if not all of it.
+    pub(crate) shard: Option<Shard>,
+    /// Folder of binaries that `cargo ablate build` made, instead of building.
+    pub(crate) builds: Option<PathBuf>,
     /// Run nothing when this is true of what was built.
     pub(crate) stop_if: Option<fn(&Manifest) -> bool>,
     /// Commits of revisions by their names. Those of a study that is continued come first.
@@ -47,6 +50,7 @@ impl Request {
         let (form, resume) = (Form::Whole, false);
         let (until_halfwidth, budget, stop_if, watch) = (None, None, None, None);
         let (factors, cells) = (Vec::new(), Vec::new());
+        let (shard, builds) = (None, None);
         Request {
             config,
             blocks,
@@ -59,6 +63,8 @@ impl Request {
             seed,
             until_halfwidth,
             budget,
+            shard,
+            builds,
             stop_if,
             pinned: Pinned::new(),
             watch,
@@ -74,30 +80,6 @@ impl Request {
     pub(super) fn rule(&self) -> Option<Rule> {
         let rule = Rule { width: self.until_halfwidth, budget: self.budget };
         (rule.width.is_some() || rule.budget.is_some()).then_some(rule)
-    }
-
-    /// The command that continues the study in its folder.
-    pub(super) fn resume_command(&self, dir: &Path) -> String {
-        let mut command = format!("{PROGRAM} run {} --out {} --resume", quoted(&self.config), quoted(dir));
-        if self.form == Form::Quick {
-            command.push_str(" --quick");
-        }
-        for workload in &self.workloads {
-            command.push_str(&format!(" --workload {workload}"));
-        }
-        for (option, names) in [("--factor", &self.factors), ("--cell", &self.cells)] {
-            names.iter().for_each(|name| command.push_str(&format!(" {option} {name}")));
-        }
-        if let Some(blocks) = self.blocks {
-            command.push_str(&format!(" --blocks {blocks}"));
-        }
-        if let Some(width) = self.until_halfwidth {
-            command.push_str(&format!(" --until-halfwidth {width}"));
-        }
-        if let Some(budget) = self.budget {
-            command.push_str(&format!(" --budget {budget}"));
-        }
-        command
     }
 }
 

@@ -1,9 +1,9 @@
 //! Whether a resumed study is the one that was started.
 
-use super::facts;
+use super::{facts, shard};
 use crate::builds::revisions::LATER;
 use crate::config::Study;
-use crate::store::StoreError;
+use crate::store::{StoreError, content};
 use crate::support::machine;
 use ablate_format::{BuildRecord, Manifest, StudyPlan};
 use std::path::Path;
@@ -20,27 +20,24 @@ pub(super) fn keep_responses(study: &mut Study, before: &StudyPlan, now: &mut St
 /// Checks that a resumed study is the same: records of two configs, two binaries or two machines must not mix.
 pub(super) fn same_study(before: &Manifest, now: &Manifest, dir: &Path) -> Result<(), StoreError> {
     let differs = |what: String| Err(StoreError::Differs { dir: dir.to_owned(), what });
-    if before.config_text != now.config_text || before.plan != now.plan {
+    shard::same(before, now, dir)?;
+    if before.config_text != now.config_text || content::plan(before) != content::plan(now) {
         return differs(format!(
             "{} differs from the config that the study was started with, or --workload, --factor, --cell or --quick differs",
             now.config_path
         ));
     }
     for build in &now.builds {
-        let hash = |build: &BuildRecord| -> Option<Vec<String>> {
-            let first = build.result.as_ref().ok()?;
-            Some([first].into_iter().chain(&build.layouts).map(|built| built.sha256.clone()).collect())
-        };
         let old = before.builds.iter().find(|old| old.id == build.id);
         if let Some(change) = old.and_then(|old| changed_setting(old, build)) {
             return differs(change);
         }
-        if old.is_none_or(|old| hash(old) != hash(build)) {
+        if old.is_none_or(|old| content::binaries(old) != content::binaries(build)) {
             return differs(format!("the binary of build `{}` differs, because sources or compiler changed", build.id));
         }
     }
-    if before.libraries != now.libraries {
-        return differs("a library that a peer preloads differs, or is at another place".to_owned());
+    if content::libraries(before) != content::libraries(now) {
+        return differs("a library that a peer preloads differs".to_owned());
     }
     for name in machine::FIXED.into_iter().chain(facts::NAMES) {
         let (old, new) = (before.machine.facts.get(name), now.machine.facts.get(name));

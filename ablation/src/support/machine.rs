@@ -40,6 +40,23 @@ pub(crate) fn machine(root: &Path) -> Machine {
     Machine { facts }
 }
 
+/// What tells this machine from others in the shards of one study, 16 hexadecimal digits; `None` where the system does
+/// not say when it started.
+///
+/// A hash of the processor's name, the number of processors, the memory, the kernel's id of this start and the study's
+/// seed. The id is random and ends with the next start, and with the seed it is another one in every study, so the result
+/// names no machine.
+pub(crate) fn identity(seed: u64) -> Option<String> {
+    let file = |path: &str| std::fs::read_to_string(path).ok().map(|text| text.trim().to_owned());
+    let boot = file("/proc/sys/kernel/random/boot_id").filter(|id| !id.is_empty())?;
+    let cpuinfo = file("/proc/cpuinfo").unwrap_or_default();
+    let processors = cpuinfo.lines().filter(|line| line.starts_with("processor")).count();
+    let memory = file("/proc/meminfo").and_then(|text| memory(&text)).unwrap_or_default();
+    let cpu = cpu_model(&cpuinfo).unwrap_or_default();
+    let digest = Sha256::digest(format!("{seed}\n{cpu}\n{processors}\n{memory}\n{boot}"));
+    Some(digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect())
+}
+
 /// Folder of archived studies, from the top of the repository, where `cargo ablate archive` is not told another.
 pub(crate) const ARCHIVE: &str = "results";
 
@@ -83,7 +100,8 @@ fn said(command: &mut Command) -> Option<String> {
     Some(String::from_utf8_lossy(&out.stdout).trim().to_owned())
 }
 
-fn cpu_model(cpuinfo: &str) -> Option<String> {
+/// Name of the processor in the text of `/proc/cpuinfo`.
+pub(crate) fn cpu_model(cpuinfo: &str) -> Option<String> {
     let value = |key: &str| {
         let line = cpuinfo.lines().find(|line| line.split(':').next().is_some_and(|name| name.trim() == key))?;
         Some(line.split_once(':')?.1.trim().to_owned())
@@ -153,6 +171,15 @@ mod tests {
         for (name, value) in &machine.facts {
             assert!(!value.as_deref().unwrap_or_default().starts_with('/'), "{name}: {value:?}");
         }
+    }
+
+    #[test]
+    fn a_machine_has_one_identity_in_a_study_and_another_in_the_next() {
+        let Some(first) = identity(1) else { return };
+        assert_eq!((Some(first.clone()), first.len()), (identity(1), 16));
+        assert_ne!(Some(&first), identity(2).as_ref());
+        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").expect("was read");
+        assert!(!boot.contains(&first), "it is not the raw id");
     }
 
     #[test]

@@ -184,6 +184,7 @@ impl Cells {
             programs: &self.design.builds,
             builds: &self.builds,
             seed: self.study.seed,
+            shard: None,
             package: self.workspace.package.as_deref(),
             beside: self.beside.as_ref(),
             cpus: self.cpus,

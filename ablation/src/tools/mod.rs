@@ -2,10 +2,12 @@
 //! stages as it needs them, and none uses another, [`cells`] apart.
 
 pub(crate) mod archive;
+pub(crate) mod bundle;
 pub(crate) mod cells;
 pub(crate) mod diff;
 pub(crate) mod doctor;
 pub(crate) mod init;
+pub(crate) mod merge;
 pub(crate) mod plan;
 pub(crate) mod profile;
 pub(crate) mod selftest;

@@ -26,10 +26,13 @@ pub mod bootstrap;
 mod coverage;
 #[cfg(test)]
 mod coverage_layouts;
+#[cfg(test)]
+mod coverage_machines;
 pub mod distribution;
 pub mod factorial;
 pub mod layout;
 pub mod line;
+pub mod machines;
 pub mod many;
 pub mod modes;
 pub mod order;

@@ -8,6 +8,7 @@ mod claims;
 mod crossed;
 mod curves;
 mod estimate;
+mod machines;
 mod noise;
 mod rows;
 
@@ -16,6 +17,7 @@ pub use claims::{GoalResult, Group, HypothesisResult, PathResult, PathStep, Path
 pub use crossed::{Contrasted, CrossedFactor, CrossedResult, GreedyStep, Interaction};
 pub use curves::{At, ByFaults, CurveCell, CurveGap, CurveResult};
 pub use estimate::Estimate;
+pub use machines::{EffectOnMachine, EffectOverMachines};
 pub use noise::{Contention, Noise, Retention, TwoSpeeds};
 pub use rows::{CellRow, EffectRow, GapRow};
 

@@ -50,6 +50,9 @@ pub struct TwoSpeeds {
 pub struct Contention {
     /// Value of the probe on the undisturbed machine, nanoseconds per step; `None` when no program took the probe.
     pub reference_ns: Option<f64>,
+    /// The same for each of several machines, by which batches are judged there; empty in a study on one machine.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reference_by_machine_ns: Vec<Option<f64>>,
     /// Median of all probes, nanoseconds per step.
     pub median_ns: Option<f64>,
     /// Share of the timed batches that were retained; 1 is all.

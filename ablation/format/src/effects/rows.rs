@@ -1,6 +1,7 @@
 //! The rows of every study: effects, cells and gaps.
 
 use super::estimate::Estimate;
+use super::machines::EffectOverMachines;
 use crate::response::Quantity;
 use serde::{Deserialize, Serialize};
 
@@ -44,6 +45,9 @@ pub struct EffectRow {
     pub verdict: String,
     /// Whether both cells did what the plan asks for, as a word: `proven`, ….
     pub proof: String,
+    /// The effect on each machine and over them; `None` in a study on one machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machines: Option<EffectOverMachines>,
 }
 
 /// One cell in one workload.

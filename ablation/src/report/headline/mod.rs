@@ -13,6 +13,7 @@ use super::workload::top_three;
 use super::{memory, paths, peers, targets};
 use crate::analyse::{Analysis, Proof, Unjudged, Verdict, WorkloadAnalysis};
 use crate::prove::ways;
+use crate::store::shards;
 use crate::support::count::counted_verb;
 use crate::support::text::shortened;
 use ablate_format::{CellKind, MainResponse, Manifest};
@@ -105,7 +106,7 @@ fn fill(document: &mut Document, columns: usize, reserved: usize, part: impl Fn(
         head
     };
     if columns == usize::MAX {
-        return document.append(filled(Limits { rows: usize::MAX, sentences: usize::MAX, detail: Detail::Full }));
+        return document.append(filled(Limits { rows: usize::MAX, ..LIMITS }));
     }
     let rows = |least: usize, limits: Limits| (least..=LIMITS.rows).rev().map(move |rows| Limits { rows, ..limits });
     let shorter = [Detail::Short, Detail::Least].into_iter().flat_map(|detail| {
@@ -123,9 +124,9 @@ fn fill(document: &mut Document, columns: usize, reserved: usize, part: impl Fn(
 
 /// `6 blocks of 2 workloads`; `2 of 6 blocks of 2 workloads` while others are to come.
 fn size(manifest: &Manifest, analysis: &Analysis) -> String {
-    let blocks = counted(manifest.blocks as usize, "block");
-    let is_part = analysis.blocks < manifest.blocks as usize;
-    let blocks = if is_part { format!("{} of {blocks}", analysis.blocks) } else { blocks };
+    let all = shards::blocks(manifest) as usize;
+    let blocks = counted(all, "block");
+    let blocks = if analysis.blocks < all { format!("{} of {blocks}", analysis.blocks) } else { blocks };
     format!("{blocks} of {}", counted(analysis.workloads.len(), "workload"))
 }
 

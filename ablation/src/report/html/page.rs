@@ -4,7 +4,7 @@ use super::figures::{Figure, Figures};
 use super::profiles::Profile;
 use super::sections::Sections;
 use super::{origin, profiles, tables};
-use crate::report::content::Study;
+use crate::report::content::{Study, has_factors};
 use crate::report::document::{Document, Part};
 use crate::report::figure::ink;
 use crate::support::call::PROGRAM;
@@ -68,11 +68,18 @@ fn colours() -> String {
 
 fn head(study: Study<'_>, sections: &Sections) -> Markup {
     let parts = sections.answer.parts();
+    let name = tables::clean(&study.manifest.study);
     let title = parts.iter().find_map(|part| if let Part::Title(text) = part { Some(text.as_str()) } else { None });
     let text = parts.iter().find_map(|part| if let Part::Text(text) = part { Some(text.as_str()) } else { None });
     html! {
         header {
-            p.kicker { "What does each part of " strong { (tables::clean(&study.manifest.study)) } " cost?" }
+            p.kicker {
+                @if has_factors(study.manifest) {
+                    "What does each part of " strong { (name) } " cost?"
+                } @else {
+                    "How does the subject of " strong { (name) } " stand beside its peers?"
+                }
+            }
             h1 { (tables::clean(text.unwrap_or("Nothing is known yet."))) }
             p.size { (tables::clean(title.unwrap_or_default())) }
         }

@@ -6,7 +6,8 @@ use crate::report::document::{Document, Table};
 use crate::report::headline::standings;
 use crate::report::number::{MISSING, counted};
 
-/// A row for each factor or level and each way in which it was proven; the workloads are named where they differ.
+/// A row for each factor or level and each way in which it was proven; the workloads are named where they differ. Empty
+/// without factors.
 pub(super) fn document(study: Study<'_>) -> Document {
     let mut document = Document::default();
     let mut rows: Vec<(String, &'static str, String, Vec<&str>)> = Vec::new();
@@ -21,7 +22,6 @@ pub(super) fn document(study: Study<'_>) -> Document {
         }
     }
     if rows.is_empty() {
-        document.text("The study has no factor, so there is no toggle to prove.");
         return document;
     }
     rows.sort_by(|a, b| a.0.cmp(&b.0));

@@ -1,5 +1,6 @@
 //! Whether a run was shorter than its config says.
 
+use crate::store::shards;
 use ablate_format::Manifest;
 
 /// Options of `cargo ablate run` that leave a part of the study out.
@@ -14,6 +15,8 @@ pub(super) fn shortened(manifest: &Manifest) -> Option<String> {
     if i64::from(manifest.blocks) < planned {
         why.push(format!("{} of {planned} blocks", manifest.blocks));
     }
+    why.extend(shards::part(manifest));
+    why.extend(shards::missing(manifest));
     (!why.is_empty()).then(|| why.join(", "))
 }
 
