@@ -21,5 +21,8 @@ pub const FIGURES: &str = "figures";
 /// What the names of folders with flame graphs begin with.
 pub const PROFILE: &str = "profile";
 
+/// What a folder of flame graphs is about, in a line.
+pub const ABOUT: &str = "about.txt";
+
 /// The folder of build logs.
 pub const LOGS: &str = "logs";

@@ -36,7 +36,7 @@ mod target;
 mod version;
 
 pub use effects::EffectsFile;
-pub use folder::{EFFECTS, FIGURES, LOGS, MANIFEST, PAGE, PROFILE, RECORDS, REPORT};
+pub use folder::{ABOUT, EFFECTS, FIGURES, LOGS, MANIFEST, PAGE, PROFILE, RECORDS, REPORT};
 pub use line::{LineError, read_line};
 pub use manifest::{
     BuildFailure, BuildRecord, BuiltBinary, InstrumentStatus, Library, Machine, Manifest, StudyMachine,

@@ -73,7 +73,7 @@ fn of_contrast(plan: &StudyPlan, table: &Table, contrast: &Contrast, pairs: &[Pa
 
 /// Main effect from a fraction of a factorial or a screen: the mean of the cells with the factor minus that of the cells
 /// without. `None` when a cell has no proven run, for then the columns are no longer orthogonal.
-fn by_columns(plan: &StudyPlan, table: &Table, factor: &str, column: Column) -> Option<Drawn> {
+pub(super) fn by_columns(plan: &StudyPlan, table: &Table, factor: &str, column: Column) -> Option<Drawn> {
     let designs = ["fractional", "plackett-burman"].into_iter();
     let ids = designs.filter_map(|design| plan.designs.get(design)).max_by_key(|ids| ids.len())?;
     let at = plan.crossed.iter().position(|crossed| crossed.factor == factor)?;
@@ -444,10 +444,19 @@ fn claim(row: &mut Effect, estimate: f64, (lo, hi): (f64, f64)) {
     (row.verdict, row.reason) = if lo > 0.0 || hi < 0.0 {
         (row.response.verdict_of(lo), String::new())
     } else if estimate.abs() < detectable || (lo == 0.0 && hi == 0.0) {
-        (Verdict::NotDetected, "the interval contains 0".to_owned())
+        (Verdict::NotDetected, format!("{} contains 0", deciding(row)))
     } else {
-        (Verdict::Inconclusive, "the interval contains 0, yet the effect is as large as could be found".to_owned())
+        let why = format!("{} contains 0, yet the effect is as large as could be found", deciding(row));
+        (Verdict::Inconclusive, why)
     };
+}
+
+/// The name of the interval that a verdict is by: where it is not the one in the tables, a reader must not look for 0 there.
+fn deciding(row: &Effect) -> &'static str {
+    match row.together.is_some() && row.together != row.lo.zip(row.hi) {
+        true => "the interval that holds for all factors together",
+        false => "the interval",
+    }
 }
 
 fn counted(row: &mut Effect, pairs: &[Pair], cells: &[CellSummary], instrument: &str) {

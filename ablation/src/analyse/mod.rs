@@ -6,6 +6,7 @@
 
 mod agreement;
 mod contention;
+mod costs;
 mod counts;
 mod crossed;
 mod effects;

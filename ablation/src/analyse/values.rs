@@ -89,6 +89,11 @@ impl Effect {
         self.value().map(|value| if self.is_of_a_level() { negated(value) } else { value })
     }
 
+    /// The interval of [`Effect::added`] that holds together with those of the other factors.
+    pub(crate) fn added_together(&self) -> Option<(f64, f64)> {
+        self.together.map(|(lo, hi)| if self.is_of_a_level() { (-hi, -lo) } else { (lo, hi) })
+    }
+
     /// [`Effect::added`] as a part of the baseline's value; 1 is all of it.
     pub(crate) fn added_share(&self) -> Option<f64> {
         self.of_baseline.map(|share| if self.is_of_a_level() { -share } else { share })

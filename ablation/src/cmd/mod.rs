@@ -3,11 +3,14 @@
 mod archive;
 mod bisect;
 mod build;
+mod compare;
 mod completions;
 mod default;
 mod diff;
 mod doctor;
+mod export;
 mod hidden;
+mod history;
 mod init;
 mod man;
 mod merge;
@@ -80,6 +83,9 @@ Read and store results:
   cargo ablate report f1                          print the tables again
   cargo ablate report f1 --html                   say where its page is, and write its figures as SVG files
   cargo ablate archive f1                         copy the results into results/ of the repository
+  cargo ablate compare f1 f2                      what differs between two results, and whether that is the session
+  cargo ablate history --file bench.jsonl --add f1  keep the results over time, and find where they change
+  cargo ablate export f1 --format csv             the results for another tool
 Look closer:
   cargo ablate syscalls STUDY.toml                count the system calls of the baseline and each peer
   cargo ablate profile STUDY.toml --cell no-cache@env
@@ -190,6 +196,42 @@ Examples:
     /// behind.
     #[command(after_help = "Example:\n  cargo ablate archive target/ablate/sort-20251123-101500 --to results")]
     Archive(archive::Args),
+    /// Compare folders of results: two days, two machines, two compilers.
+    ///
+    /// Use it on what was measured already. The first folder is the base. Sessions have no block in common, so the intervals are
+    /// wider than those of `diff`, which runs two commits in the same blocks. Peers and placebos that are the same program
+    /// in both folders show what sessions of one machine differ by, and widen the intervals. Rows whose work changed are
+    /// refused. Exit codes: 0 compared, 1 folders cannot be compared, 2 wrong call.
+    ///
+    /// Verdicts: worse, better (told apart from no difference, all rows together); not detected; same binary (any difference
+    /// is the session); not known (too few blocks, or nothing proven); refused (other work was measured); only in old, only in new.
+    #[command(after_help = "\
+Examples:
+  cargo ablate compare before after                  what became worse or better
+  cargo ablate compare f1 f2 f3 --all --html out.html  each of f2 and f3 against f1, with every row and a forest plot
+  cargo ablate compare results/bench f2 --json       against an archived result, which may lack its records")]
+    Compare(compare::Args),
+    /// Show results over time, and find where they change.
+    ///
+    /// Use it after every commit or every night. Results are folders, or lines of a file to which --add appends one; a result
+    /// that is in the file already is not added again. A series is one value on one kind of machine: what a cell takes, or what
+    /// a factor costs. Exit codes: 0 shown, 1 a line of the file is damaged or the machine refused, 2 wrong call.
+    #[command(after_help = "\
+Examples:
+  cargo ablate history --file bench.jsonl --add f1   append the result in f1 and show all of them
+  cargo ablate history --file bench.jsonl --html history.html
+                                                     a chart of each series
+  cargo ablate history f1 f2 f3                      folders alone")]
+    History(history::Args),
+    /// Write results in the format of another tool.
+    ///
+    /// Use it to feed dashboards and services that track benchmarks. The same results give the same bytes.
+    #[command(after_help = "\
+Examples:
+  cargo ablate export f1 --format csv --out f1.csv
+  cargo ablate export f1 --format bencher | bencher run --adapter json
+  cargo ablate export f1 --format openmetrics --out /var/lib/node_exporter/ablate.prom")]
+    Export(export::Args),
     /// Count the system calls and page faults of the baseline and each peer, by kind.
     ///
     /// Use it to explain a difference in time by what each program asks the kernel for. The counts are exact.
@@ -279,6 +321,9 @@ fn subcommand(command: Command, settings: &Settings) -> Ended {
         Command::Plan(args) => plan::run(&args, settings),
         Command::Report(args) => report::run(&args, settings),
         Command::Archive(args) => archive::run(&args),
+        Command::Compare(args) => compare::run(&args, settings),
+        Command::History(args) => history::run(args, settings),
+        Command::Export(args) => export::run(&args),
         Command::Syscalls(args) => syscalls::run(args, settings),
         Command::Profile(args) => profile::run(args, settings),
         Command::Doctor(args) => doctor::run(&args, settings),

@@ -38,7 +38,7 @@ pub(super) fn in_short(document: &mut Document, explained: &Explained, columns: 
     if let Some(table) = Table::first_that_fits(columns, tables).filter(|table| !table.is_empty()) {
         document.table(table);
     }
-    let bars = if shown > 0 { LEGEND } else { "" };
+    let bars = if shown > 0 { format!("{LEGEND}{BARS}") } else { String::new() };
     let unit_costs = if explained.unit_costs_ns.is_empty() { "" } else { "Unit costs were measured in this study. " };
     document.text(format!("{bars}{unit_costs}All breakdowns and their remarks are in report.html."));
 }
@@ -51,8 +51,10 @@ fn uncounted(document: &mut Document, gap: &GapBreakdown) {
     }
 }
 
-const LEGEND: &str = "The rows add up to the gap. Bars start at the peer and end at the baseline (█ costs, ▒ saves). The row of \
-     a factor is its own work; its page faults and system calls are in their rows. ";
+const BARS: &str = "Bars start at the peer and end at the baseline (█ costs, ▒ saves). ";
+
+const LEGEND: &str = "The rows add up to the gap. The row of a factor is its own work; its page faults and system calls are in their \
+     rows. (≥): a lower bound. ";
 
 /// Everything: unit costs, and a breakdown for every workload and peer.
 pub(super) fn in_full(document: &mut Document, explained: &Explained) {
@@ -130,7 +132,7 @@ fn table(gap: &GapBreakdown, without: usize) -> Table {
 }
 
 /// A factor by its name alone; a unit cost that is a lower bound by a sign.
-fn name(row: &Row) -> String {
+pub(super) fn name(row: &Row) -> String {
     if row.is_measured { row.name.clone() } else { format!("{} (≥)", row.name) }
 }
 
@@ -222,6 +224,8 @@ fn cross_checked_costs(unit_costs: &[FittedCost]) -> Table {
         let agree = match (cost.fitted.interval, cost.disagree) {
             (None, _) => MISSING,
             (Some(_), true) => "no",
+            // An interval that holds 0 as well agrees with everything.
+            (Some((lo, hi)), false) if lo <= 0.0 && hi >= 0.0 => "cannot tell",
             (Some(_), false) => "yes",
         };
         let (measured, fitted) = (with_interval(cost.measured.as_ref()), with_interval(Some(&cost.fitted)));

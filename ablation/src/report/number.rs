@@ -189,6 +189,9 @@ pub(crate) struct Unit {
 }
 
 impl Unit {
+    /// Plain numbers.
+    pub(crate) const PLAIN: Unit = Unit { size: 1.0, name: "", per: "" };
+
     /// From this many of a unit on, a table is written in the next larger one.
     pub(crate) const LIMIT: f64 = 1e5;
 

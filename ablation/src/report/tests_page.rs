@@ -42,7 +42,7 @@ fn a_page_is_complete_in_itself_and_the_same_each_time() {
     assert_eq!(ids.len(), count);
     // The verdict is the heading, and every figure is there, in words too.
     assert!(html.contains("<h1>cache costs most"), "{html}");
-    assert!(made.figures.iter().any(|(name, _)| name == "attribution-w.svg"));
+    assert!(made.figures.iter().any(|(name, _)| name == "attribution.w.svg"));
     assert_eq!(html.matches("<figure").count(), made.figures.len());
     assert_eq!(html.matches("role=\"img\"").count(), made.figures.len());
     assert!(attributes(html, "aria-label").iter().any(|label| label.contains("cache: ")));
@@ -87,4 +87,34 @@ fn every_figure_says_which_records_it_is_made_from() {
         "{}",
         made.html
     );
+}
+
+#[test]
+fn figures_have_names_of_their_own() {
+    let study = Study::new(&["cache"], &["a", "a-b", "A"]);
+    let runs = crate::prove::judge_all(&study.manifest.plan, &study.records(12, costs));
+    let made = page(&study.manifest, &runs);
+    let mut names: Vec<&String> = made.figures.iter().map(|(name, _)| name).collect();
+    let count = names.len();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), count, "{names:?}");
+}
+
+#[test]
+fn what_is_not_known_is_not_taken_for_nothing() {
+    let study = Study::new(&["cache"], &["w", "second"]);
+    let said = |blocks: u32| {
+        let runs = crate::prove::judge_all(&study.manifest.plan, &study.records(blocks, |_, _, _| 2_000.0));
+        let html = page(&study.manifest, &runs).html;
+        let (_, rest) = html.split_once("<h1>").expect("a heading");
+        rest.split_once("</h1>").expect("its end").0.to_owned()
+    };
+    assert_eq!(said(0), "Nothing is known of any factor, because no workload has proven runs to compare.");
+    assert!(
+        said(4).starts_with("Nothing can be decided yet: an interval takes 6 blocks, and there are 4"),
+        "{}",
+        said(4)
+    );
+    assert!(said(12).starts_with("No factor is proven to cost or to save anything"), "{}", said(12));
 }

@@ -3,6 +3,7 @@
 
 pub(crate) mod call;
 pub(crate) mod count;
+pub(crate) mod dates;
 pub(crate) mod exit;
 pub(crate) mod files;
 pub(crate) mod interrupt;

@@ -23,10 +23,13 @@ pub(crate) fn printable_lines(text: &str) -> String {
     out
 }
 
-/// Control characters, and those that turn the direction of the text around them.
+/// Control characters, those that turn the direction of the text around them, those that have no width, and those that are
+/// no characters.
 fn is_unsafe(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}')
+        || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+        || matches!(c, '\u{fdd0}'..='\u{fdef}')
+        || u32::from(c) & 0xfffe == 0xfffe
 }
 
 /// At most `most` characters, with `…` where more were left out.
@@ -46,6 +49,7 @@ mod tests {
         assert_eq!(printable("\u{1b}[31mRED\u{1b}[0m\t|\r\n"), "\\u{1b}[31mRED\\u{1b}[0m\\t|\\r\\n");
         assert_eq!(printable("é − 中 ok"), "é − 中 ok");
         assert_eq!(printable("\u{202e}evil\u{9b}2J"), "\\u{202e}evil\\u{9b}2J");
+        assert_eq!(printable("a\u{200b}\u{ffff}\u{1fffe}b"), "a\\u{200b}\\u{ffff}\\u{1fffe}b");
         assert_eq!(printable_lines("a\u{7}\n\tb\n"), "a\\u{7}\n\tb\n");
         assert_eq!(printable_lines(""), "");
     }

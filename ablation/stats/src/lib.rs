@@ -22,8 +22,11 @@
 #![warn(missing_docs)]
 
 pub mod bootstrap;
+pub mod change_points;
 #[cfg(test)]
 mod coverage;
+#[cfg(test)]
+mod coverage_change_points;
 #[cfg(test)]
 mod coverage_layouts;
 #[cfg(test)]
@@ -40,6 +43,7 @@ pub mod projection;
 pub mod random;
 mod resamples;
 pub mod series;
+pub mod sessions;
 pub mod table;
 
 pub use order::{MAX_BLOCKS, MIN_BLOCKS};

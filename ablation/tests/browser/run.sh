@@ -37,4 +37,4 @@ pages=()
 for study in "${studies[@]}"; do
     pages+=("$($runner report "$study" --html --quiet)")
 done
-node "$place/page.mjs" "${options[@]}" "${pages[@]}"
+PAGE_SCRIPT=ablation/src/report/html/page.js node "$place/page.mjs" "${options[@]}" "${pages[@]}"

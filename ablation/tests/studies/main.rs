@@ -9,6 +9,7 @@ mod foreign;
 mod harness;
 mod init;
 mod odd_paths;
+mod over_time;
 mod path;
 mod race;
 mod server;

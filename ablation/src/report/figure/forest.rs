@@ -47,7 +47,10 @@ pub(crate) fn draw(rows: &[Row], axis: Axis<'_>, floor: Option<f64>) -> String {
 fn fill(area: &ink::Area<'_>, rows: &[Row], axis: Axis<'_>, floor: Option<f64>) -> Drawn {
     let names = ink::room_for(rows.iter().map(|row| row.name.as_str()));
     let floor = floor.filter(|floor| floor.is_finite());
-    let ends = rows.iter().filter_map(|row| row.mark).flat_map(|mark| [mark.ends.0, mark.ends.1, mark.value]);
+    let ends = rows.iter().filter_map(|row| row.mark).flat_map(|mark| {
+        let (lo, hi) = mark.outer.unwrap_or(mark.ends);
+        [lo, hi, mark.ends.0, mark.ends.1, mark.value]
+    });
     let span = range(ends.chain(floor).chain(floor.map(|floor| -floor)), Some(0.0));
     let last = rows.len() as f64 - 0.5;
     let mut chart = ChartBuilder::on(area)
@@ -64,8 +67,10 @@ fn fill(area: &ink::Area<'_>, rows: &[Row], axis: Axis<'_>, floor: Option<f64>) 
     for (at, row) in rows.iter().enumerate() {
         let y = at as f64;
         let colour = ink::of(row.tone);
-        if let Some(Mark { value, ends: (lo, hi) }) = row.mark {
-            chart.draw_series([PathElement::new(vec![(lo, y), (hi, y)], colour.stroke_width(2))])?;
+        if let Some(Mark { value, ends: (lo, hi), outer }) = row.mark {
+            let outer = outer.map(|(lo, hi)| PathElement::new(vec![(lo, y), (hi, y)], colour.stroke_width(1)));
+            chart.draw_series(outer)?;
+            chart.draw_series([PathElement::new(vec![(lo, y), (hi, y)], colour.stroke_width(3))])?;
             chart.draw_series([Circle::new((value, y), 4, colour.filled())])?;
         }
         let (left, right) =

@@ -25,7 +25,8 @@ pub(crate) struct Square {
 
 /// How many names fit side by side.
 pub(crate) fn most(names: &[String]) -> usize {
-    ((ink::WIDTH - ink::room_for(names.iter().map(String::as_str)) - 2 * ink::MARGIN) / SQUARE) as usize
+    let numbered = numbered(names);
+    ((ink::WIDTH - ink::room_for(numbered.iter().map(String::as_str)) - 2 * ink::MARGIN) / SQUARE) as usize
 }
 
 /// Draws the squares below the diagonal. Columns are numbered, and rows have the numbers before their names.
@@ -34,8 +35,12 @@ pub(crate) fn draw(names: &[String], squares: &[Square]) -> String {
     ink::drawing(height, |area| fill(area, names, squares))
 }
 
+fn numbered(names: &[String]) -> Vec<String> {
+    names.iter().enumerate().map(|(at, name)| format!("{} {name}", at + 1)).collect()
+}
+
 fn fill(area: &ink::Area<'_>, names: &[String], squares: &[Square]) -> Drawn {
-    let numbered: Vec<String> = names.iter().enumerate().map(|(at, name)| format!("{} {name}", at + 1)).collect();
+    let numbered = numbered(names);
     let room = ink::room_for(numbered.iter().map(String::as_str));
     let (left, top, tall) = ((room + ink::MARGIN) as i32, (ABOVE + ink::MARGIN) as i32, SQUARE.min(36) as i32);
     let strongest = squares.iter().map(|square| square.value.abs()).fold(f64::MIN_POSITIVE, f64::max);

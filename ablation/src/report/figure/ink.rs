@@ -1,7 +1,8 @@
 //! What drawings are made with: sizes, the colours by role, text, and the axis that most of them share.
 
 use super::Tone;
-use crate::report::number::number;
+use crate::report::number::{count, number};
+use crate::support::text::printable;
 use plotters::backend::SVGBackend;
 use plotters::chart::ChartContext;
 use plotters::coord::Shift;
@@ -126,7 +127,7 @@ pub(crate) fn write(area: &Area<'_>, text: String, place: (i32, i32), at: At, co
         At::Middle => HPos::Center,
         At::End => HPos::Right,
     };
-    area.draw(&Text::new(text, place, letters(colour).pos(Pos::new(end, VPos::Center))))
+    area.draw(&Text::new(printable(&text), place, letters(colour).pos(Pos::new(end, VPos::Center))))
 }
 
 /// Draws a horizontal axis with lines up from its numbers, and what it is of.
@@ -156,5 +157,9 @@ pub(crate) fn tick(value: f64) -> String {
 
 /// A number at an axis of doublings: how many times the whole is.
 pub(crate) fn times(doublings: f64) -> String {
-    format!("{}×", tick(doublings.exp2()))
+    match doublings {
+        _ if doublings.fract() != 0.0 || doublings.abs() > 30.0 => format!("{}×", tick(doublings.exp2())),
+        _ if doublings < 0.0 => format!("1/{}×", count(doublings.abs().exp2() as usize)),
+        _ => format!("{}×", count(doublings.exp2() as usize)),
+    }
 }

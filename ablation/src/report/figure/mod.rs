@@ -8,6 +8,7 @@ pub(crate) mod grid;
 pub(crate) mod ink;
 pub(crate) mod plane;
 pub(crate) mod strips;
+pub(crate) mod timeline;
 pub(crate) mod waterfall;
 
 /// A value with its interval, as it is drawn.
@@ -17,11 +18,13 @@ pub(crate) struct Mark {
     pub(crate) value: f64,
     /// The ends of its interval; the value itself where there is none.
     pub(crate) ends: (f64, f64),
+    /// The ends of a wider one, where there is another.
+    pub(crate) outer: Option<(f64, f64)>,
 }
 
 impl Mark {
     pub(crate) fn new(value: f64, interval: Option<(f64, f64)>) -> Mark {
-        Mark { value, ends: interval.unwrap_or((value, value)) }
+        Mark { value, ends: interval.unwrap_or((value, value)), outer: None }
     }
 }
 

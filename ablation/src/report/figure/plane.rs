@@ -15,8 +15,8 @@ pub(crate) struct Place {
     pub(crate) x: Mark,
     /// Upwards.
     pub(crate) y: Mark,
-    /// What it says.
-    pub(crate) tone: Tone,
+    /// What is said of each.
+    pub(crate) tones: [Tone; 2],
 }
 
 /// Height of the drawing.
@@ -54,18 +54,71 @@ fn fill(area: &ink::Area<'_>, places: &[Place], x_axis: &str, y_axis: &str) -> D
         PathElement::new(vec![(0.0, up.start), (0.0, up.end)], ink::INK),
         PathElement::new(vec![(across.start, 0.0), (across.end, 0.0)], ink::INK),
     ])?;
+    let mut taken: Vec<Room> = Vec::new();
     for place in places {
-        let (x, y, colour) = (place.x, place.y, ink::of(place.tone));
+        let (x, y) = (place.x, place.y);
+        let [across, up] = place.tones.map(ink::of);
         chart.draw_series([
-            PathElement::new(vec![(x.ends.0, y.value), (x.ends.1, y.value)], colour.stroke_width(1)),
-            PathElement::new(vec![(x.value, y.ends.0), (x.value, y.ends.1)], colour.stroke_width(1)),
+            PathElement::new(vec![(x.ends.0, y.value), (x.ends.1, y.value)], across.stroke_width(1)),
+            PathElement::new(vec![(x.value, y.ends.0), (x.value, y.ends.1)], up.stroke_width(1)),
         ])?;
-        chart.draw_series([Circle::new((x.value, y.value), 4, colour.filled())])?;
-        let at = chart.backend_coord(&(x.value, y.value));
-        // Towards the middle, so that no name is cut at the edge.
-        let end = if at.0 > ink::WIDTH as i32 * 2 / 3 { ink::At::End } else { ink::At::Start };
-        let aside = if matches!(end, ink::At::End) { -8 } else { 8 };
-        ink::write(area, ink::fitted(&place.name, 190), (at.0 + aside, at.1 - 10), end, ink::INK)?;
+        chart.draw_series([Circle::new((x.value, y.value), 4, ink::INK.filled())])?;
+        let (x, y) = chart.backend_coord(&(x.value, y.value));
+        taken.push(Room { left: x - 4, right: x + 4, top: y - 4, bottom: y + 4 });
+    }
+    for place in places {
+        let at = chart.backend_coord(&(place.x.value, place.y.value));
+        let name = ink::fitted(&place.name, 190);
+        let width = ink::room_for([name.as_str()]) as i32 - 16;
+        let rooms = AROUND.iter().map(|(aside, above)| Room::of_text(at, *aside, *above, width));
+        let Some(room) =
+            rooms.into_iter().find(|room| room.is_inside() && !taken.iter().any(|other| room.meets(other)))
+        else {
+            continue;
+        };
+        ink::write(area, name, (room.left, (room.top + room.bottom) / 2), ink::At::Start, ink::INK)?;
+        taken.push(room);
     }
     Ok(())
+}
+
+/// Where a name may stand: to the right or to the left of its point, and how far above it; the nearest first.
+const AROUND: [(bool, i32); 10] = [
+    (true, 10),
+    (false, 10),
+    (true, -10),
+    (false, -10),
+    (true, 24),
+    (false, 24),
+    (true, -24),
+    (false, -24),
+    (true, 38),
+    (false, -38),
+];
+
+/// The room of a text, in pixels.
+#[derive(Debug, Clone, Copy)]
+struct Room {
+    left: i32,
+    right: i32,
+    top: i32,
+    bottom: i32,
+}
+
+impl Room {
+    fn of_text((x, y): (i32, i32), is_right: bool, above: i32, width: i32) -> Room {
+        let left = if is_right { x + 8 } else { x - 8 - width };
+        Room { left, right: left + width, top: y - above - 7, bottom: y - above + 7 }
+    }
+
+    fn is_inside(&self) -> bool {
+        self.left >= NUMBERS as i32
+            && self.right <= ink::WIDTH as i32
+            && self.top >= 0
+            && self.bottom <= (TALL - ink::AXIS) as i32
+    }
+
+    fn meets(&self, other: &Room) -> bool {
+        self.left < other.right && other.left < self.right && self.top < other.bottom && other.top < self.bottom
+    }
 }

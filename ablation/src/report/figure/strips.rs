@@ -42,7 +42,7 @@ fn fill_spread(area: &ink::Area<'_>, strips: &[Strip], axis: &str) -> Drawn {
         let points =
             strip.values.iter().map(|(_, value)| Circle::new((*value, y), 3, ink::LINES[0].mix(0.35).filled()));
         chart.draw_series(points)?;
-        if let Some(Mark { value, ends: (lo, hi) }) = strip.mark {
+        if let Some(Mark { value, ends: (lo, hi), .. }) = strip.mark {
             chart.draw_series([PathElement::new(vec![(lo, y), (hi, y)], ink::INK.stroke_width(2))])?;
             chart
                 .draw_series([PathElement::new(vec![(value, y - 0.3), (value, y + 0.3)], ink::INK.stroke_width(2))])?;

@@ -4,11 +4,12 @@ use super::forest::{self, Axis, Row};
 use super::grid::{self, Square};
 use super::plane::{self, Place};
 use super::strips::{self, Strip};
+use super::timeline;
 use super::waterfall::{self, Step};
 use super::{Mark, Tone, ink, range};
 
 fn row(name: &str, value: f64, ends: (f64, f64)) -> Row {
-    Row { name: name.to_owned(), mark: Some(Mark { value, ends }), tone: Tone::Cost, text: format!("{value}") }
+    Row { name: name.to_owned(), mark: Some(Mark::new(value, Some(ends))), tone: Tone::Cost, text: format!("{value}") }
 }
 
 /// A drawing is one SVG, of the width of all, without a number that is none.
@@ -36,7 +37,8 @@ fn a_forest_plot_has_a_row_for_each_name_and_the_noise_floor() {
 
 #[test]
 fn the_steps_of_a_waterfall_end_where_their_sum_does() {
-    let step = |name: &str, value: f64| Step { name: name.to_owned(), value, text: format!("{value}") };
+    let step =
+        |name: &str, value: f64| Step { name: name.to_owned(), value, tone: Tone::Cost, text: format!("{value}") };
     let svg = waterfall::draw("mimalloc", &[step("a", 30.0), step("b", -10.0)], "the gap", "+20", "Δ ns/op");
     assert_whole(&svg);
     let bars: Vec<(i32, i32)> = svg
@@ -82,10 +84,27 @@ fn points_of_blocks_and_of_costs_are_all_there() {
     let over = strips::over_blocks(&strips, "ns/op");
     assert_whole(&over);
     assert_eq!(over.matches("<circle").count(), 6 + 2, "and one for each name");
-    let place = |x, y| Place { name: "n".to_owned(), x: Mark::new(x, None), y: Mark::new(y, None), tone: Tone::Open };
+    let place =
+        |x, y| Place { name: "n".to_owned(), x: Mark::new(x, None), y: Mark::new(y, None), tones: [Tone::Open; 2] };
     let plane = plane::draw(&[place(1.0, 2.0), place(-3.0, 0.0)], "ns/op", "MiB");
     assert_whole(&plane);
     assert_eq!(plane.matches("<circle").count(), 2);
+    // Names that would lie upon each other stand apart, or are left out.
+    let crowd: Vec<Place> = (0..30).map(|_| place(1.0, 2.0)).chain([place(-3.0, 0.0)]).collect();
+    let named = plane::draw(&crowd, "ns/op", "MiB").matches("\nn\n").count();
+    assert!((2..31).contains(&named), "{named}");
+}
+
+#[test]
+fn a_timeline_has_its_points_levels_and_changes() {
+    let points: Vec<Mark> = (0..8).map(|at| Mark::new(if at < 4 { 1.0 } else { 2.0 }, Some((0.5, 2.5)))).collect();
+    let level = |points, value| timeline::Level { points, value };
+    let change = timeline::Change { at: 4, name: "abc1234".to_owned(), tone: Tone::Cost };
+    let svg = timeline::draw(&points, &[level((0, 4), 1.0), level((4, 8), 2.0)], &[change], "ns/op");
+    assert_whole(&svg);
+    assert_eq!(svg.matches("<circle").count(), 8);
+    assert!(svg.contains("abc1234") && svg.contains(&ink::hex(ink::COST)), "{svg}");
+    assert_whole(&timeline::draw(&[], &[], &[], ""));
 }
 
 #[test]
@@ -111,5 +130,5 @@ fn long_names_are_cut_in_their_midst() {
 fn numbers_at_an_axis_have_no_zeros_at_their_end() {
     let shown = [0.0, 1e-17, -1e-17, 2.0, 10.0, 0.15, -0.1, 1_200.0].map(ink::tick);
     assert_eq!(shown, ["0", "0", "0", "2", "10", "0.15", "−0.1", "1,200"]);
-    assert_eq!([-1.0, 0.0, 3.0].map(ink::times), ["0.5×", "1×", "8×"]);
+    assert_eq!([-5.0, -0.5, 0.0, 10.0].map(ink::times), ["1/32×", "0.707×", "1×", "1,024×"]);
 }

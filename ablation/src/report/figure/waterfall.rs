@@ -13,12 +13,14 @@ pub(crate) struct Step {
     pub(crate) name: String,
     /// How far it goes.
     pub(crate) value: f64,
+    /// What it says.
+    pub(crate) tone: Tone,
     /// What stands at the right.
     pub(crate) text: String,
 }
 
 /// Pixels for the texts at the right.
-const TEXTS: u32 = 170;
+const TEXTS: u32 = 210;
 
 /// Draws steps from 0, where the peer named `from` stands, and the sum of all, which is named `to`.
 pub(crate) fn draw(from: &str, steps: &[Step], to: &str, total: &str, axis: &str) -> String {
@@ -51,8 +53,8 @@ fn fill(area: &ink::Area<'_>, (from, steps, to): (&str, &[Step], &str), total: &
     let rows = places.iter().zip(steps).enumerate();
     for (row, ((start, end), step)) in rows {
         let y = row as f64 + 1.0;
-        let tone = if step.value >= 0.0 { Tone::Cost } else { Tone::Saving };
-        chart.draw_series([Rectangle::new([(*start, y - 0.32), (*end, y + 0.32)], ink::of(tone).filled())])?;
+        let bar = Rectangle::new([(*start, y - 0.32), (*end, y + 0.32)], ink::of(step.tone).filled());
+        chart.draw_series([bar])?;
         // From the end of this step to the next one.
         chart.draw_series([PathElement::new(vec![(*end, y + 0.32), (*end, y + 0.68)], ink::MUTED)])?;
     }

@@ -171,7 +171,7 @@ fn findings(document: &mut Document, manifest: &Manifest, analysis: &Analysis, l
             "In no workload is anything claimed: no factor's levels are proven to be two different things.".to_owned(),
         );
     } else if !has_answer {
-        document.text("No factor is proven to cost or to save anything in these workloads.");
+        document.text(no_answer(analysis));
     }
     unproven(document, manifest, &all, limits.detail);
     invalid(document, &all, limits.detail);
@@ -199,6 +199,25 @@ fn findings(document: &mut Document, manifest: &Manifest, analysis: &Analysis, l
             "nothing either in {}; not measured in {missing}: report.html says why",
             counted(nothing, "more workload")
         )),
+    }
+}
+
+/// What is said where nothing is claimed: that factors were judged and none stands out is another thing than that nothing
+/// can be judged yet.
+fn no_answer(analysis: &Analysis) -> String {
+    let unjudged: Vec<Unjudged> = analysis.workloads.iter().filter_map(WorkloadAnalysis::unjudged).collect();
+    let blocks =
+        unjudged.iter().filter_map(|why| if let Unjudged::TooFewBlocks(n) = why { Some(*n) } else { None }).max();
+    match (analysis.workloads.len() - unjudged.len(), blocks) {
+        (0, None) => "Nothing is known of any factor, because no workload has proven runs to compare.".to_owned(),
+        (0, Some(blocks)) => {
+            format!("Nothing can be decided yet: an interval takes {MIN_BLOCKS} blocks, and there are {blocks}.")
+        }
+        (judged, _) if !unjudged.is_empty() => format!(
+            "No factor is proven to cost or to save anything in the {} that could be judged.",
+            counted(judged, "workload")
+        ),
+        _ => "No factor is proven to cost or to save anything in these workloads.".to_owned(),
     }
 }
 
@@ -268,6 +287,10 @@ fn lead(document: &mut Document, manifest: &Manifest, all: &[Standing], detail: 
         document.item(format!("removed alone, the verdict is the opposite: {text}"));
     }
     document.item(first.proof(manifest));
+    let open = all.iter().filter(|other| other.verdict == Verdict::Inconclusive && other.size() > first.size());
+    if let Some(open) = open.max_by(|a, b| a.size().total_cmp(&b.size())) {
+        document.item(format!("larger, but not decided: {}; {}", open.measured(), open.reason));
+    }
     true
 }
 

@@ -20,6 +20,9 @@ pub(crate) struct Standing<'a> {
     pub(crate) verdict: Verdict,
     /// What it adds to the response: a factor against the program without it, a level against the baseline's.
     pub(crate) added: Option<Estimate>,
+    /// The interval that holds together with those of the other factors, which the verdict is by; `None` where the value has
+    /// it already.
+    pub(crate) together: Option<(f64, f64)>,
     /// The smallest effect that would have been found four times in five.
     detectable: Option<f64>,
     pub(crate) proof: Proof,
@@ -82,6 +85,7 @@ fn by_shapley<'a>(workload: &'a WorkloadAnalysis, row: &'a CrossedFactor) -> Sta
         title,
         verdict,
         added: Some(added),
+        together: None,
         detectable: row.shapley.detectable,
         proof: row.proof,
         evidence: &row.evidence,
@@ -98,6 +102,7 @@ fn by_effect<'a>(workload: &'a WorkloadAnalysis, effect: &'a Effect) -> Standing
         title: effect.title(),
         verdict: effect.said(),
         added: effect.added(),
+        together: effect.added_together(),
         detectable: effect.detectable,
         proof: effect.proof,
         evidence: &effect.evidence,
@@ -309,7 +314,9 @@ impl Standing<'_> {
                 format!("proven: the program reported each level, and moved {}", counters.join(" or "))
             }
             [counter] => format!("proven: counter {counter} is above 0 with the factor and 0 without it"),
-            all => format!("proven: of {} one is above 0 with the factor, all are 0 without it", all.join(", ")),
+            all => {
+                format!("proven: a counter of {} is above 0 with the factor, and all are 0 without it", all.join(", "))
+            }
         }
     }
 }

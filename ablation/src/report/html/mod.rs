@@ -6,6 +6,7 @@
 mod figures;
 mod origin;
 mod page;
+pub(crate) mod plain;
 mod profiles;
 mod proof;
 mod sections;

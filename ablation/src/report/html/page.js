@@ -43,5 +43,23 @@
   };
   addEventListener("hashchange", reveal);
   reveal();
-  addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((part) => { part.open = true; }));
+  let folded = [];
+  addEventListener("beforeprint", () => {
+    folded = [...document.querySelectorAll("details:not([open])")];
+    folded.forEach((part) => { part.open = true; });
+  });
+  addEventListener("afterprint", () => folded.forEach((part) => { part.open = false; }));
+  // Only what scrolls needs a place in the order of the keyboard. Many parts may open at once.
+  let asked = 0;
+  const reach = () => {
+    cancelAnimationFrame(asked);
+    asked = requestAnimationFrame(() => {
+      const parts = [...document.querySelectorAll(".drawing, .table, pre")].filter((part) => part.checkVisibility());
+      const scrolls = parts.map((part) => part.scrollWidth > part.clientWidth);
+      parts.forEach((part, at) => { part.tabIndex = scrolls[at] ? 0 : -1; });
+    });
+  };
+  addEventListener("resize", reach);
+  document.addEventListener("toggle", reach, true);
+  reach();
 })();

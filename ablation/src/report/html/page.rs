@@ -11,17 +11,21 @@ use crate::support::call::PROGRAM;
 use ablate_format::{EFFECTS, RECORDS};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-const RULES: &str = include_str!("page.css");
-const SCRIPT: &str = include_str!("page.js");
+pub(super) const RULES: &str = include_str!("page.css");
+pub(super) const SCRIPT: &str = include_str!("page.js");
 
 /// Studies with up to so many workloads show everything of each at once.
 const FEW: usize = 3;
+/// From more workloads on, the list of contents is folded.
+const LISTED: usize = 12;
 
 /// Nothing may be loaded, whatever a name in the study contains.
-const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:";
+pub(super) const POLICY: &str =
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:";
 
 pub(super) fn render(study: Study<'_>, sections: &Sections, figures: &Figures, graphs: &[Profile]) -> Markup {
-    let parts = Parts { study, sections, figures, graphs };
+    let parts = Parts { study, sections, figures };
+    let closing = closing(study, sections, graphs);
     let name = tables::clean(&study.manifest.study);
     html! {
         (DOCTYPE)
@@ -38,11 +42,11 @@ pub(super) fn render(study: Study<'_>, sections: &Sections, figures: &Figures, g
             body {
                 a.skip href="#answer" { "To the answer" }
                 (head(study, sections))
-                (contents(&parts))
+                (contents(study, &closing))
                 main {
                     (answer(&parts))
                     @for at in 0..study.analysis.workloads.len() { (workload(&parts, at)) }
-                    @for part in parts.closing() { (section(part.id, part.title, &part.content)) }
+                    @for part in &closing { (section(part.id, part.title, &part.content)) }
                 }
                 footer {
                     p {
@@ -58,7 +62,7 @@ pub(super) fn render(study: Study<'_>, sections: &Sections, figures: &Figures, g
 }
 
 /// The colours of figures in the dark: rules for the values that the drawings have.
-fn colours() -> String {
+pub(super) fn colours() -> String {
     let rule = |(name, colour): (&str, _)| {
         let hex = ink::hex(colour);
         format!("svg [fill=\"{hex}\"]{{fill:var(--{name})}}svg [stroke=\"{hex}\"]{{stroke:var(--{name})}}")
@@ -91,7 +95,6 @@ struct Parts<'a> {
     study: Study<'a>,
     sections: &'a Sections,
     figures: &'a Figures,
-    graphs: &'a [Profile],
 }
 
 /// A section at the end.
@@ -101,44 +104,42 @@ struct Closing {
     content: Markup,
 }
 
-impl Parts<'_> {
-    /// The sections after those of the workloads, without those that have nothing to say.
-    fn closing(&self) -> Vec<Closing> {
-        let Parts { study, sections, graphs, .. } = *self;
-        let tables = |id, title, document: &Document| {
-            (!document.parts().is_empty()).then(|| Closing { id, title, content: tables::document(document) })
-        };
-        let graphs = (!graphs.is_empty()).then(|| profiles::markup(graphs));
-        let about = html! {
-            (tables::document(&sections.study))
-            (origin::origin(study))
-        };
-        [
-            tables("gaps", "Where the gaps come from", &sections.gaps),
-            graphs.map(|content| Closing { id: "graphs", title: "Where the time is spent", content }),
-            tables("proof", "How each toggle was proven", &sections.proof),
-            tables("switches", "Switches, and runs that failed", &sections.closing),
-            Some(Closing { id: "study", title: "The study and its machine", content: about }),
-            Some(Closing { id: "limits", title: "What these numbers cannot show", content: limits(study) }),
-        ]
-        .into_iter()
-        .flatten()
-        .collect()
-    }
+/// The sections after those of the workloads, without those that have nothing to say.
+fn closing(study: Study<'_>, sections: &Sections, graphs: &[Profile]) -> Vec<Closing> {
+    let tables = |id, title, document: &Document| {
+        (!document.parts().is_empty()).then(|| Closing { id, title, content: tables::document(document) })
+    };
+    let graphs = (!graphs.is_empty()).then(|| profiles::markup(graphs));
+    let about = html! {
+        (tables::document(&sections.study))
+        (origin::origin(study))
+    };
+    [
+        tables("gaps", "Where the gaps come from", &sections.gaps),
+        graphs.map(|content| Closing { id: "graphs", title: "Where the time is spent", content }),
+        tables("proof", "How each toggle was proven", &sections.proof),
+        tables("switches", "Switches, and runs that failed", &sections.closing),
+        Some(Closing { id: "study", title: "The study and its machine", content: about }),
+        Some(Closing { id: "limits", title: "What these numbers cannot show", content: limits(study) }),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
-fn contents(parts: &Parts<'_>) -> Markup {
-    let workloads = &parts.study.analysis.workloads;
+fn contents(study: Study<'_>, closing: &[Closing]) -> Markup {
+    let workloads = &study.analysis.workloads;
     html! {
         nav aria-label="Contents" {
-            details open {
+            // A long list would stand before the answer.
+            details open[workloads.len() <= LISTED] {
                 summary { "Contents" }
                 ul {
                     li { a href="#answer" { "The answer" } }
                     @for (at, workload) in workloads.iter().enumerate() {
                         li { a href={ "#workload-" (at + 1) } { (tables::clean(&workload.name)) } }
                     }
-                    @for part in parts.closing() { li { a href={ "#" (part.id) } { (part.title) } } }
+                    @for part in closing { li { a href={ "#" (part.id) } { (part.title) } } }
                 }
             }
         }
@@ -197,11 +198,13 @@ fn figure(figure: &Figure) -> Markup {
                 p { (tables::clean(&figure.legend)) }
             }
             div.drawing role="img" aria-label=(tables::clean(&figure.words)) tabindex="0" { (PreEscaped(&figure.svg)) }
+            // What a narrow screen shows in part, in words below it.
+            p.words aria-hidden="true" { (tables::clean(&figure.words)) }
             details.source {
                 summary { "Where this comes from: " (figure.origin.count) }
                 p {
                     "In " a href=(RECORDS) { (RECORDS) } ", selected by "
-                    code { "jq '" (tables::clean(&figure.origin.filter)) "' " (RECORDS) }
+                    code { "jq " (tables::clean(&shell_words::quote(&figure.origin.filter))) " " (RECORDS) }
                     "; what they come to is in " a href=(EFFECTS) { (EFFECTS) }
                     ". As a drawing of its own: " code { "figures/" (figure.id) ".svg" } " by "
                     code { (PROGRAM) " report --html" } "."

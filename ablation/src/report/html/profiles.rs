@@ -1,7 +1,7 @@
 //! Flame graphs of the cells that `cargo ablate profile` was asked about, side by side.
 
 use super::tables;
-use ablate_format::PROFILE;
+use ablate_format::{ABOUT, PROFILE};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use maud::{Markup, html};
@@ -11,20 +11,37 @@ use std::path::{Path, PathBuf};
 pub(super) struct Profile {
     /// Name of its folder.
     folder: String,
+    /// What was profiled, in a line; empty where it is not known.
+    about: String,
     /// Each graph: the file's name without its end, and the drawing.
     graphs: Vec<(String, Vec<u8>)>,
 }
 
+/// What the file names of differences have between both cells.
+const AGAINST: &str = "-against-";
+
+/// Letters of a file name that mean nothing else in a link.
+fn is_plain(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')
+}
+
 /// Every profile in a folder of results. A file that cannot be read is left out.
 pub(super) fn read(dir: &Path) -> Vec<Profile> {
-    let folders = below(dir).into_iter().filter(|path| path.is_dir() && name(path).starts_with(PROFILE));
+    let is_own = |name: &str| name.starts_with(PROFILE) && name.chars().all(is_plain);
+    let folders = below(dir).into_iter().filter(|path| path.is_dir() && is_own(&name(path)));
     let profiles = folders.map(|folder| {
         let files = below(&folder).into_iter().filter(|path| path.extension().is_some_and(|end| end == "svg"));
+        let files = files.filter(|path| name(path).chars().all(is_plain));
         let graphs = files.filter_map(|path| {
             let drawing = std::fs::read(&path).ok().filter(|drawing| !drawing.is_empty())?;
-            Some((name(&path).trim_end_matches(".svg").to_owned(), drawing))
+            Some((path.file_stem()?.to_string_lossy().into_owned(), drawing))
         });
-        Profile { folder: name(&folder), graphs: graphs.collect() }
+        let mut graphs: Vec<(String, Vec<u8>)> = graphs.collect();
+        // What is compared with, what is compared, and their difference.
+        let difference = graphs.iter().find_map(|(name, _)| Some(name.split_once(AGAINST)?.1.to_owned()));
+        graphs.sort_by_key(|(name, _)| (name.contains(AGAINST), Some(name) != difference.as_ref()));
+        let about = std::fs::read_to_string(folder.join(ABOUT)).unwrap_or_default();
+        Profile { folder: name(&folder), about: about.trim().to_owned(), graphs }
     });
     profiles.filter(|profile| !profile.graphs.is_empty()).collect()
 }
@@ -44,10 +61,11 @@ fn name(path: &Path) -> String {
 pub(super) fn markup(profiles: &[Profile]) -> Markup {
     html! {
         @for profile in profiles {
+            h3 { (tables::clean(if profile.about.is_empty() { &profile.folder } else { &profile.about })) }
             div.graphs {
                 @for (name, drawing) in &profile.graphs {
-                    figure {
-                        figcaption { h3 { (title(name)) } }
+                    figure class=[name.contains(AGAINST).then_some("whole")] {
+                        figcaption { h4 { (title(name)) } }
                         a href={ (tables::clean(&profile.folder)) "/" (tables::clean(name)) ".svg" } {
                             img src={ "data:image/svg+xml;base64," (STANDARD.encode(drawing)) }
                                 alt={ (title(name)) ", by how often each function was found running" };
@@ -56,14 +74,14 @@ pub(super) fn markup(profiles: &[Profile]) -> Markup {
                 }
             }
         }
-        p.source { "A graph whose frames can be opened is behind each image. Stacks for other tools lie beside it." }
+        p.source { "Behind each image is a graph whose frames can be opened, in the folder of this study." }
     }
 }
 
 fn title(name: &str) -> String {
     let name = tables::clean(name);
-    match name.split_once("-against-") {
-        Some((cell, against)) => format!("{cell} against {against}: red is wider in {cell}"),
+    match name.split_once(AGAINST) {
+        Some((cell, against)) => format!("{cell} against {against}: red is wider in {cell}, blue is narrower"),
         None => format!("Flame graph of {name}"),
     }
 }
@@ -83,6 +101,8 @@ mod tests {
         file("profile-no-cache/baseline.svg", "<svg/>");
         file("profile-no-cache/no-cache-env-against-baseline.svg", "<svg/>");
         file("profile-no-cache/baseline.folded", "main 1");
+        file("profile-no-cache/about.txt", "small: no-cache@env against baseline\n");
+        file("profile-no-cache/a#b.svg", "<svg/>");
         file("profile-empty/baseline.svg", "");
         file("figures/claims.svg", "<svg/>");
         let profiles = read(dir.path());
@@ -91,6 +111,7 @@ mod tests {
         let page = markup(&profiles).into_string();
         assert!(page.contains("src=\"data:image/svg+xml;base64,PHN2Zy8+\""), "{page}");
         assert!(page.contains("no-cache-env against baseline: red is wider in no-cache-env"), "{page}");
+        assert!(page.contains("<h3>small: no-cache@env against baseline</h3>"), "{page}");
         assert!(page.contains("href=\"profile-no-cache/baseline.svg\""), "{page}");
         assert!(read(&dir.path().join("figures")).is_empty());
     }

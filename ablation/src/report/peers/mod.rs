@@ -3,6 +3,7 @@
 use super::document::{Document, Table};
 use super::number::{MISSING, Unit, counted, point};
 use crate::analyse::{Analysis, Gap, WorkloadAnalysis};
+use crate::support::count::counted_verb;
 use ablate_format::effects::{Estimate, Group};
 use ablate_format::{CellKind, Manifest};
 
@@ -55,9 +56,13 @@ pub(super) fn summary(analysis: &Analysis) -> Option<String> {
     }
     let compared = ahead + behind + level;
     (compared > 0).then(|| {
+        let others = match analysis.workloads.len() - compared {
+            0 => String::new(),
+            others => format!("; {} no peer with an interval", counted_verb(others, "more workload", ["has", "have"])),
+        };
         format!(
             "Against the best peer of each workload the subject is ahead in {ahead}, behind in {behind} and within the \
-             noise in {level} of {}.",
+             noise in {level} of {}{others}.",
             counted(compared, "workload")
         )
     })

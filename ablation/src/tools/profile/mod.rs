@@ -18,7 +18,7 @@ use crate::support::progress::note;
 use crate::support::settings::Settings;
 use crate::support::studies::fresh;
 use crate::tools::cells::{self, Cells, CellsError};
-use ablate_format::PROFILE;
+use ablate_format::{ABOUT, PROFILE};
 pub(crate) use repeat::repeat;
 use sample::{Profiler, Sampled};
 use shares::{Interval, Share};
@@ -114,6 +114,11 @@ pub(crate) fn run(request: &Request, settings: &Settings) -> Result<String, Cell
         names: &names,
         profiler: &profiler,
     };
+    let [first, second] =
+        both.each_ref().map(|sampled| format!("{} {}", count(sampled.total() as usize), profiler.unit()));
+    let line = format!("{}: {} against {}, by {first} and {second}\n", about.workload, names[1], names[0]);
+    let path = out.join(ABOUT);
+    std::fs::write(&path, line).map_err(CellsError::io(&path, "writing the file"))?;
     let mut document = text(&about, &both, &cells.study.functions, &out, &files);
     if let Some(run) = run {
         document.text(format!(

@@ -1,0 +1,146 @@
+//! A page of sections with figures and tables, for results that are not one study. It looks as the report does.
+
+use super::page::{POLICY, RULES, SCRIPT, colours};
+use super::tables;
+use crate::report::document::Document;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+/// A page.
+pub(crate) struct Page {
+    /// What stands in the window's title.
+    pub(crate) title: String,
+    /// What it answers.
+    pub(crate) question: String,
+    /// The answer.
+    pub(crate) answer: String,
+    /// What it is of.
+    pub(crate) size: String,
+    /// Its sections.
+    pub(crate) sections: Vec<Section>,
+    /// The command.
+    pub(crate) made_by: &'static str,
+}
+
+/// A section.
+pub(crate) struct Section {
+    /// Its name in links: `a`–`z`, digits and `-`.
+    pub(crate) id: String,
+    /// Its heading.
+    pub(crate) title: String,
+    /// What it shows.
+    pub(crate) figures: Vec<Figure>,
+    /// What it says.
+    pub(crate) content: Document,
+}
+
+/// A figure.
+pub(crate) struct Figure {
+    /// Its name in links.
+    pub(crate) id: String,
+    /// Its heading.
+    pub(crate) title: String,
+    /// How it is read.
+    pub(crate) legend: String,
+    /// The same in words.
+    pub(crate) words: String,
+    /// The drawing.
+    pub(crate) svg: String,
+}
+
+/// The page as one file, which loads nothing. The same page gives the same bytes.
+pub(crate) fn render(page: &Page) -> String {
+    let title = tables::clean(&page.title);
+    let markup = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                meta http-equiv="Content-Security-Policy" content=(POLICY);
+                meta name="generator" content={ "cargo ablate " (env!("CARGO_PKG_VERSION")) };
+                title { (title) }
+                style { (PreEscaped(RULES)) (PreEscaped(colours())) }
+            }
+            body {
+                @if let Some(first) = page.sections.first() {
+                    a.skip href={ "#" (first.id) } { "To the answer" }
+                }
+                header {
+                    p.kicker { (tables::clean(&page.question)) }
+                    h1 { (tables::clean(&page.answer)) }
+                    p.size { (tables::clean(&page.size)) }
+                }
+                @if page.sections.len() > 1 { (contents(page)) }
+                main { @for section in &page.sections { (self::section(section)) } }
+                footer { p { "Made by " code { (page.made_by) } ". The same results give the same page." } }
+                script { (PreEscaped(SCRIPT)) }
+            }
+        }
+    };
+    markup.into_string()
+}
+
+fn contents(page: &Page) -> Markup {
+    html! {
+        nav aria-label="Contents" {
+            details open {
+                summary { "Contents" }
+                ul { @for section in &page.sections { li { a href={ "#" (section.id) } { (tables::clean(&section.title)) } } } }
+            }
+        }
+    }
+}
+
+fn section(section: &Section) -> Markup {
+    html! {
+        section id=(section.id) aria-labelledby={ (section.id) "-title" } {
+            h2 id={ (section.id) "-title" } { (tables::clean(&section.title)) }
+            @for figure in &section.figures {
+                figure id=(figure.id) {
+                    figcaption {
+                        h3 { (tables::clean(&figure.title)) }
+                        p { (tables::clean(&figure.legend)) }
+                    }
+                    div.drawing role="img" aria-label=(tables::clean(&figure.words)) tabindex="0" {
+                        (PreEscaped(&figure.svg))
+                    }
+                }
+            }
+            (tables::document(&section.content))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_text_and_nothing_is_loaded() {
+        let mut content = Document::default();
+        content.text("<script>alert(1)</script>");
+        let figure = Figure {
+            id: "f".to_owned(),
+            title: "a & b".to_owned(),
+            legend: String::new(),
+            words: "\"quoted\"".to_owned(),
+            svg: "<svg></svg>".to_owned(),
+        };
+        let section = Section { id: "s".to_owned(), title: "<b>".to_owned(), figures: vec![figure], content };
+        let page = Page {
+            title: "t".to_owned(),
+            question: "q".to_owned(),
+            answer: "a".to_owned(),
+            size: String::new(),
+            sections: vec![section],
+            made_by: "cargo ablate",
+        };
+        let text = render(&page);
+        assert!(!text.contains("<script>alert") && !text.contains("<b>") && text.contains("<svg></svg>"), "{text}");
+        assert!(text.contains("a &amp; b") && text.contains("&quot;quoted&quot;"), "{text}");
+        for address in ["http://", "https://", "src="] {
+            assert!(!text.contains(address), "{address}");
+        }
+    }
+}
