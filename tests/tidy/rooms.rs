@@ -233,6 +233,7 @@ const RUNNER: &[Layer] = &[
             "support/progress.rs",
             "support/steal.rs",
             "support/studies.rs",
+            "support/suspend.rs",
         ],
         "what every stage may use, and knows no study",
     ),

@@ -25,6 +25,8 @@ pub struct BadLine {
     pub line: usize,
     /// The reason, for people.
     pub why: String,
+    /// Whether the file ends within the line: a runner is writing it, or was ended meanwhile.
+    pub is_torn: bool,
 }
 
 /// A study's folder that cannot be read.
@@ -111,19 +113,22 @@ pub struct RecordReader {
     offset: u64,
     /// Lines that were read.
     lines: usize,
+    /// Bytes of the last line when it had no end yet.
+    open: Option<u64>,
     seen: Seen,
 }
 
 impl RecordReader {
     /// A reader of `records.jsonl` in the folder of a study, from its first line. Opens no file.
     pub fn new(dir: &Path) -> RecordReader {
-        RecordReader { path: dir.join(RECORDS), offset: 0, lines: 0, seen: Seen::default() }
+        RecordReader { path: dir.join(RECORDS), offset: 0, lines: 0, open: None, seen: Seen::default() }
     }
 
     /// Gives every record that was not read before to `each`, in the order of the file, and returns the lines that are
     /// not records.
     ///
-    /// Of several records of one run (pass, block, workload and cell) only the first is given; the others are returned.
+    /// Of several records of one run (pass, block, workload and cell) only the first is given; the others are returned. A
+    /// last line without its end that is no record yet is returned as well, and read again by the next call.
     /// A missing file has no lines: the study was ended before its first run.
     ///
     /// # Errors
@@ -144,16 +149,26 @@ impl RecordReader {
         let (mut text, mut lines) = (Vec::new(), Vec::new());
         loop {
             let is_over = self.fill(&mut input, &mut text, &mut lines)?;
+            let open = self.open.take();
             for ((number, _), parsed) in lines.iter().zip(parse_all(&text, &lines)) {
-                match parsed {
-                    Ok(Some(record)) if self.seen.insert(&record) => each(record),
-                    Ok(Some(_)) => {
-                        bad.push(BadLine { line: *number, why: "a second record of the same run".to_owned() })
+                let open = open.filter(|_| *number == self.lines);
+                let why = match parsed {
+                    Ok(Some(record)) if self.seen.insert(&record) => {
+                        each(record);
+                        None
                     }
-                    Ok(None) => {}
-                    Err(why) => bad.push(BadLine { line: *number, why }),
-                }
+                    Ok(Some(_)) => Some("a second record of the same run".to_owned()),
+                    Ok(None) => None,
+                    Err(why) => {
+                        self.offset -= open.unwrap_or(0);
+                        Some(why)
+                    }
+                };
+                let is_torn = why.is_some() && open.is_some();
+                bad.extend(why.map(|why| BadLine { line: *number, why, is_torn }));
             }
+            // What comes next belongs to the same line.
+            self.lines -= usize::from(open.is_some());
             if is_over {
                 return Ok(bad);
             }
@@ -178,11 +193,13 @@ impl RecordReader {
             }
             self.offset += read as u64;
             self.lines += 1;
-            if text.last() != Some(&b'\n') && read as u64 == MAX_LINE {
+            let is_open = text.last() != Some(&b'\n');
+            if is_open && read as u64 == MAX_LINE {
                 self.offset += skip_line(input)?;
                 text.truncate(begin);
                 lines.push((self.lines, None));
             } else {
+                self.open = is_open.then_some(read as u64);
                 lines.push((self.lines, Some(begin..text.len())));
             }
         }
@@ -420,6 +437,28 @@ mod tests {
         text.push_str(&format!("{}\n{}\n", line(), line().replace("\"block\":0", "\"block\":1")));
         std::fs::write(dir.path().join(RECORDS), &text).expect("writes");
         assert_eq!(look(), (vec![1], vec![3]), "the third line is a second record of the same run");
+    }
+
+    #[test]
+    fn a_line_that_is_being_written_is_read_when_it_is_whole() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let mut reader = RecordReader::new(dir.path());
+        let all = format!("{}\n{}\nx\n", line(), line().replace("\"block\":0", "\"block\":1"));
+        let mut read = Vec::new();
+        for end in [0, 5, line().len(), line().len() + 1, line().len() + 9, all.len() - 3, all.len() - 1, all.len()] {
+            std::fs::write(dir.path().join(RECORDS), &all[..end]).expect("writes");
+            let bad = reader.read(|record| read.push(record.block)).expect("reads");
+            let torn = |bad: &BadLine| (bad.line, bad.is_torn);
+            let expected = match end {
+                5 => vec![(1, true)],
+                end if end == line().len() + 9 => vec![(2, true)],
+                end if end == all.len() - 1 => vec![(3, true)],
+                end if end == all.len() => vec![(3, false)],
+                _ => vec![],
+            };
+            assert_eq!(bad.iter().map(torn).collect::<Vec<_>>(), expected, "{end} bytes");
+        }
+        assert_eq!(read, [0, 1]);
     }
 
     #[test]

@@ -82,6 +82,9 @@ pub struct Record {
     /// `None` where `/proc/stat` does not have them.
     #[serde(default)]
     pub steal_ticks: Option<u64>,
+    /// Runs before this one that do not count, because the machine was suspended while they ran. They were repeated at once.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub suspended_runs: u32,
     /// The contention probe of the runner just before and just after the process, nanoseconds per step.
     #[serde(default)]
     pub contention_probe_ns: Option<(f64, f64)>,
@@ -169,6 +172,7 @@ impl Record {
             cpu_ns: 0,
             context_switches: None,
             steal_ticks: None,
+            suspended_runs: 0,
             contention_probe_ns: None,
             counts: BTreeMap::new(),
             coverage: BTreeMap::new(),

@@ -73,6 +73,8 @@ pub(crate) struct Analysis {
     pub(crate) failures: Vec<Failure>,
     /// Runs of the programs that are compared.
     pub(crate) runs: usize,
+    /// Blocks that have a timing run.
+    pub(crate) blocks: usize,
     /// Records of workloads or cells that the plan does not have, and runs that were repeated.
     pub(crate) ignored: usize,
     /// What the contention probes say.
@@ -111,6 +113,7 @@ pub(crate) fn analyse_proven(manifest: &Manifest, records: &[JudgedRun]) -> Anal
         workloads,
         failures,
         runs: of_programs(records),
+        blocks: crate::store::blocks(records),
         ignored,
         contention,
         targets,

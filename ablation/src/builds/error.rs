@@ -83,7 +83,7 @@ pub(crate) enum BuildError {
         source: io::Error,
     },
     /// Ctrl-C was pressed.
-    #[error("interrupted while building; nothing was measured yet: start again without --resume")]
+    #[error("interrupted while building; call it again")]
     Interrupted,
 }
 

@@ -15,6 +15,7 @@ use crate::support::progress::{human, note};
 use ablate_format::{BuildFailure, BuildRecord};
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
@@ -85,6 +86,16 @@ fn make(plan: &BuildPlan, program: &MadeProgram, folder: &Path, log: &Path) -> R
     let (name, own) = program.command.split_first().map_or(("", &[][..]), |(name, own)| (name.as_str(), own));
     let mut command = Command::new(name);
     command.args(own).args(&plan.settings.args).envs(&program.env).envs(&plan.settings.env).current_dir(folder);
+    // The command ends with this process, because the next call builds at the same path.
+    let end_together = || {
+        // SAFETY: numbers only.
+        match unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0) } {
+            0 => Ok(()),
+            _ => Err(std::io::Error::last_os_error()),
+        }
+    };
+    // SAFETY: one system call between fork and exec; it neither allocates nor takes a lock.
+    unsafe { command.pre_exec(end_together) };
     let status = command.stdin(Stdio::null()).stdout(file).stderr(also).status();
     let status = match status {
         Ok(status) => status,
@@ -139,9 +150,7 @@ fn fresh_copy<'p>(
 ) -> Result<PathBuf, BuildError> {
     let name = sha256(sources.as_os_str().as_encoded_bytes());
     let folder = target.join("ablate/made").join(&name[..12]);
-    if folder.exists() {
-        std::fs::remove_dir_all(&folder).map_err(BuildError::io(&folder, "removing the last build"))?;
-    }
+    clear(&folder).map_err(BuildError::io(&folder, "removing the last build"))?;
     for path in files {
         let (from, to) = (sources.join(path), folder.join(path));
         let copy = || {
@@ -155,6 +164,24 @@ fn fresh_copy<'p>(
     }
     std::fs::create_dir_all(&folder).map_err(BuildError::io(&folder, "creating the folder"))?;
     Ok(folder)
+}
+
+/// Most folders of killed builds that cannot be removed yet.
+const MOST_LEFT: u32 = 16;
+
+/// Takes the last build out of the way, and removes it. Processes of a build whose call was killed may still write there:
+/// they go with the folder, and what they keep from being removed is removed by a later build.
+fn clear(folder: &Path) -> std::io::Result<()> {
+    let lefts = || (0..MOST_LEFT).map(|number| folder.with_extension(format!("left-{number}")));
+    for left in lefts().filter(|left| left.exists()) {
+        let _ = std::fs::remove_dir_all(left);
+    }
+    if folder.exists() {
+        let free = lefts().find(|left| !left.exists()).unwrap_or_else(|| folder.with_extension("left"));
+        std::fs::rename(folder, &free)?;
+        let _ = std::fs::remove_dir_all(free);
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -208,6 +235,25 @@ mod tests {
         assert!(build(&plan).result.is_ok());
         let runs = std::fs::read_to_string(dir.path().join("count")).expect("is there").lines().count();
         assert_eq!(runs, 3);
+    }
+
+    #[test]
+    fn what_is_left_of_a_killed_build_is_out_of_the_way_of_the_next_one() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let folder = dir.path().join("0123456789ab");
+        for round in 0..3 {
+            std::fs::create_dir_all(folder.join("deep")).expect("creates");
+            std::fs::write(folder.join("deep/object"), "").expect("writes");
+            // A process that stays in its folder, wherever that is.
+            let script = "while echo x > here-$$; do :; done 2> /dev/null";
+            let mut command = Command::new("sh");
+            let mut left = command.args(["-c", script]).current_dir(&folder).spawn().expect("starts");
+            clear(&folder).expect("is out of the way");
+            assert!(!folder.exists(), "round {round}");
+            left.kill().and_then(|()| left.wait()).expect("ends");
+        }
+        clear(&folder).expect("there is none");
+        assert_eq!(std::fs::read_dir(dir.path()).expect("lists").count(), 0);
     }
 
     #[test]

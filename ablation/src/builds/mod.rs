@@ -18,6 +18,7 @@ mod decided;
 mod error;
 mod flags;
 mod git;
+mod later;
 mod layouts;
 mod lock;
 mod made;
@@ -337,7 +338,10 @@ fn build(
         if let Some(shuffler) = shuffler {
             shuffler.clear();
         }
-        let built = match cargo::build(call, workspace, log)? {
+        later::forget(&cargo::target(workspace))?;
+        let built = cargo::build(call, workspace, log)?;
+        later::built(&cargo::target(workspace))?;
+        let built = match built {
             Ok(built) => built,
             Err(message) => {
                 record.result = Err(BuildFailure { message, log: log.display().to_string() });

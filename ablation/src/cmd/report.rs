@@ -2,7 +2,9 @@
 
 use super::output::{Ended, print};
 use crate::analyse::TargetVerdict;
-use crate::report::{self, ReportError, Screen};
+use crate::prove::JudgedRun;
+use crate::report::{self, ReportError, Screen, Written};
+use crate::store::BadLine;
 use crate::support::count::counted;
 use crate::support::exit::{ExitStatus, ShellCode};
 use crate::support::progress::note;
@@ -51,33 +53,72 @@ pub(super) fn run(args: &Args, settings: &Settings) -> Ended {
         if args.printed.gate {
             return Err(Box::new(NoTarget));
         }
+        if args.printed.html {
+            let mut code = ShellCode::Good;
+            for stage in screen::stages(&args.dir) {
+                if report(&stage, Screen::Tables, args.printed, settings)? != ShellCode::Good {
+                    code = ShellCode::BadRuns;
+                }
+            }
+            return Ok(code);
+        }
         let (text, is_proven) = screen::report(&args.dir, args.printed.json, settings)?;
         print(&text)?;
         return Ok(if is_proven { ShellCode::Good } else { ShellCode::BadRuns });
     }
-    if store::is_in_use(&args.dir) {
+    store::check_begun(&args.dir)?;
+    let is_running = store::is_in_use(&args.dir);
+    if is_running {
         note("a study is still running in this folder; the report covers the runs so far");
     }
     let screen = if args.workloads.is_empty() { Screen::Tables } else { Screen::Workloads(&args.workloads) };
-    report(&args.dir, screen, args.printed, settings)
+    let ended = report(&args.dir, screen, args.printed, settings);
+    // Its own last report may have been replaced by this one, which has fewer runs.
+    if is_running && !store::is_in_use(&args.dir) {
+        let made = write(&args.dir, screen, settings)?;
+        if args.printed.html {
+            report::write_figures(&args.dir, &made.written)?;
+        }
+    }
+    ended
 }
 
-/// Reads the folder, writes its report and prints it.
-pub(super) fn report(dir: &Path, screen: Screen<'_>, printed: Printed, settings: &Settings) -> Ended {
+/// What a report was made of.
+struct Made {
+    manifest: Manifest,
+    records: Vec<JudgedRun>,
+    bad_lines: Vec<BadLine>,
+    /// Runs with a record, and planned runs; `None` where the config cannot be read.
+    coverage: Option<(usize, usize)>,
+    /// Runs of unfinished blocks.
+    left_out: usize,
+    written: Written,
+}
+
+/// Reads the folder and writes its report.
+fn write(dir: &Path, screen: Screen<'_>, settings: &Settings) -> Result<Made, Box<dyn ExitStatus>> {
     let (manifest, records, bad_lines) = store::read_judged(dir)?;
-    for bad in &bad_lines {
-        note(&format!("{}:{}: skipped: {}", dir.join(store::RECORDS).display(), bad.line, bad.why));
-    }
     if let Screen::Workloads(names) = screen {
         known(&manifest, names)?;
     }
     let coverage = store::coverage(&manifest, &records);
     let (mut records, left_out) = store::whole_blocks(&manifest, records);
+    prove::prove_together(&manifest.plan, &mut records);
+    let written = report::write(dir, &manifest, &records, screen, settings.columns)?;
+    Ok(Made { manifest, records, bad_lines, coverage, left_out, written })
+}
+
+/// Reads the folder, writes its report and prints it.
+pub(super) fn report(dir: &Path, screen: Screen<'_>, printed: Printed, settings: &Settings) -> Ended {
+    let Made { manifest, records, bad_lines, coverage, left_out, written } = write(dir, screen, settings)?;
+    // A runner may be writing the last line.
+    let is_running = store::is_in_use(dir);
+    for bad in bad_lines.iter().filter(|bad| !(bad.is_torn && is_running)) {
+        note(&format!("{}:{}: skipped: {}", dir.join(store::RECORDS).display(), bad.line, bad.why));
+    }
     if left_out > 0 {
         note(&format!("left out of the report: {} of an unfinished block", counted(left_out, "run")));
     }
-    prove::prove_together(&manifest.plan, &mut records);
-    let written = report::write(dir, &manifest, &records, screen, settings.columns)?;
     match printed {
         Printed { html: true, .. } => {
             report::write_figures(dir, &written)?;
@@ -99,6 +140,9 @@ pub(super) fn report(dir: &Path, screen: Screen<'_>, printed: Printed, settings:
         Some(_) => true,
         None => bad_lines.is_empty(),
     };
+    if let Some(why) = preliminary(&manifest, store::blocks(&records), is_running) {
+        note(&why);
+    }
     if printed.gate {
         return gate(&written.targets);
     }
@@ -126,6 +170,25 @@ impl ExitStatus for UnknownWorkload {
     fn exit(&self) -> ShellCode {
         ShellCode::WrongCall
     }
+}
+
+/// Why the intervals are not the last ones of the study; `None` when they are.
+fn preliminary(manifest: &Manifest, whole: usize, is_running: bool) -> Option<String> {
+    let all = store::shards::blocks(manifest) as usize;
+    // The manifest of a study that stops by itself has the blocks that began.
+    let stops_itself = |word: &String| {
+        ["--until-halfwidth", "--budget"].iter().any(|option| word.starts_with(option))
+            || word == "diff"
+            || word == "bisect"
+    };
+    let known = match manifest.command.iter().any(stops_itself) {
+        true if is_running => {
+            format!("{} so far, and the study decides how many it takes", counted(whole, "whole block"))
+        }
+        _ if whole < all => format!("{whole} of {} are complete", counted(all, "block")),
+        _ => return None,
+    };
+    Some(format!("{known}, so every interval is preliminary"))
 }
 
 /// The exit code of a study whose targets decide.

@@ -35,12 +35,19 @@ use unit_costs::UnitCosts;
 use crate::prove;
 use crate::store::{Key, RecordWriter, key};
 use crate::support::interrupt;
-use crate::support::progress::Progress;
+use crate::support::progress::{Progress, note};
 use ablate_format::{Pass, Status};
 use process::Exit;
+use ran::Trouble;
 use schedule::Slot;
 use std::collections::BTreeSet;
 use std::fs::File;
+
+/// Why a run does not count whose machine slept: its caches and clock rates are those of a machine that woke up.
+const SUSPENDED: &str = "the machine was suspended during this run";
+
+/// Most runs that are repeated for this reason, one after the other.
+const MOST_SUSPENDED: u32 = 3;
 
 /// Where the records of runs go, and the runs that are done already.
 pub(crate) struct Session<'a> {
@@ -163,10 +170,20 @@ fn step(context: &Context<'_>, slot: Slot, session: &mut Session<'_>) -> Result<
     let ran = match slot.pass {
         Pass::Timing => {
             let pin = context.study.workloads[slot.workload].pin;
-            let before = context.cpus.contention_probe_ns(pin);
-            let ran = passes::time(context, cell, binary, slot)?;
-            record.contention_probe_ns = before.zip(context.cpus.contention_probe_ns(pin));
-            ran
+            loop {
+                let before = context.cpus.contention_probe_ns(pin);
+                let mut ran = passes::time(context, cell, binary, slot)?;
+                record.contention_probe_ns = before.zip(context.cpus.contention_probe_ns(pin));
+                if !ran.is_of_a_suspend() {
+                    break ran;
+                }
+                record.suspended_runs += 1;
+                if record.suspended_runs > MOST_SUSPENDED {
+                    ran.trouble = Some(Trouble::new(Status::Invalid, SUSPENDED.to_owned()));
+                    break ran;
+                }
+                note(&format!("{SUSPENDED}, so it is repeated: {}, cell {}", record.workload, record.cell));
+            }
         }
         Pass::Counting | Pass::CountingIdle | Pass::UnitCosts => passes::count(context, cell, binary, slot)?,
     };

@@ -138,6 +138,7 @@ mod tests {
             wall_ns: 9,
             cpu_ns: 6,
             context_switches: (1, 2),
+            slept: None,
             steal_ticks: Some(0),
             page_faults: 8,
             rss_peak_bytes: 7,

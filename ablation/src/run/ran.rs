@@ -48,6 +48,11 @@ impl Ran {
         Ran::from(Finished::without_process(Exit::Interrupted))
     }
 
+    /// Whether the machine slept while the process ran, so that its times are not those of its cell.
+    pub(super) fn is_of_a_suspend(&self) -> bool {
+        self.finished.slept.is_some() && self.finished.exit != Exit::Interrupted
+    }
+
     /// Whether the process did its work.
     pub(super) fn is_good(&self, accepted: &[i32]) -> bool {
         self.trouble.is_none() && matches!(self.finished.exit, Exit::Code(code) if accepted.contains(&code))

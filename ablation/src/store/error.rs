@@ -38,6 +38,23 @@ pub(crate) enum StoreError {
         /// The folder.
         dir: PathBuf,
     },
+    /// A runner has the folder, and has written no manifest yet.
+    #[error(
+        "{dir}: the study is still being built and checked, so nothing is known yet; call again after its first runs"
+    )]
+    NotYet {
+        /// The folder.
+        dir: PathBuf,
+    },
+    /// A runner that was ended left the folder without a manifest.
+    #[error(
+        "{dir} holds no study yet ({MANIFEST} is missing): it was ended while it was built and checked; make the \
+         same call again with --out and --resume"
+    )]
+    Ended {
+        /// The folder.
+        dir: PathBuf,
+    },
     /// The folder has reports and no records, so that a new report would be empty.
     #[error(
         "{dir} has reports and no {RECORDS}, or an empty one: the records were left out when the study was archived, or \
@@ -93,7 +110,7 @@ impl From<ReadError> for StoreError {
 impl StoreError {
     /// Whether the call has to be changed (exit code 2), and not the machine.
     pub(crate) fn is_usage(&self) -> bool {
-        !matches!(self, StoreError::Full { .. } | StoreError::Io { .. })
+        !matches!(self, StoreError::NotYet { .. } | StoreError::Full { .. } | StoreError::Io { .. })
     }
 
     pub(super) fn io(path: &Path, doing: &'static str, source: io::Error) -> StoreError {

@@ -15,12 +15,20 @@ pub(crate) use lines::RecordWriter;
 
 use crate::prove::{Judge, JudgedRun};
 use crate::support::files;
-use ablate_format::{CellPlan, Manifest, Pass, Record, Status, StudyPlan, WorkloadPlan};
+use ablate_format::{CellPlan, Manifest, Pass, ReadError, Record, Status, StudyPlan, WorkloadPlan};
 use std::collections::{HashMap, HashSet};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 const LOCK: &str = ".lock";
+
+/// Status in `effects.json` of a cell without a run.
+const NOT_RUN: &str = "missing";
+
+/// How long a lock is waited for. A runner that was killed has it until its processes are gone, and a report for the moment
+/// in which it looks whether there is a runner.
+const RELEASED_AFTER: Duration = Duration::from_secs(1);
 
 /// The key of a run: pass, block, workload, cell.
 pub(crate) type Key = (Pass, u32, String, String);
@@ -60,17 +68,24 @@ impl Folder {
         Ok(folder)
     }
 
-    /// Takes a folder that holds a study.
+    /// Takes a folder to continue the study in it. [`Folder::has_study`] tells whether there is one: a study that was ended
+    /// during its builds or its preflight left a folder without a manifest, in which it begins again.
     ///
     /// # Errors
     /// [`StoreError::NoStudy`], [`StoreError::InUse`], or the system's error.
     pub(crate) fn open(dir: &Path) -> Result<Folder, StoreError> {
-        if !dir.join(MANIFEST).is_file() {
+        let is_begun = || dir.join(MANIFEST).is_file() || (dir.is_dir() && has_results(dir).is_ok_and(|has| !has));
+        if !is_begun() {
             return Err(StoreError::NoStudy { dir: dir.to_owned() });
         }
         let folder = Folder::lock(dir)?;
         folder.create_logs()?;
         Ok(folder)
+    }
+
+    /// Whether the folder has the manifest of a study.
+    pub(crate) fn has_study(&self) -> bool {
+        self.dir.join(MANIFEST).is_file()
     }
 
     fn create_logs(&self) -> Result<(), StoreError> {
@@ -82,11 +97,19 @@ impl Folder {
         let path = dir.join(LOCK);
         let lock = OpenOptions::new().create(true).append(true).open(&path);
         let lock = lock.map_err(|e| StoreError::io(&path, "opening the lock", e))?;
-        match lock.try_lock() {
-            Ok(()) => Ok(Folder { dir: dir.to_owned(), _lock: lock }),
-            Err(TryLockError::WouldBlock) => Err(StoreError::InUse { dir: dir.to_owned() }),
-            Err(TryLockError::Error(e)) => Err(StoreError::io(&path, "locking", e)),
+        let started = Instant::now();
+        loop {
+            match lock.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) if started.elapsed() < RELEASED_AFTER => {
+                    std::thread::sleep(RELEASED_AFTER / 50);
+                }
+                Err(TryLockError::WouldBlock) => return Err(StoreError::InUse { dir: dir.to_owned() }),
+                Err(TryLockError::Error(e)) => return Err(StoreError::io(&path, "locking", e)),
+            }
         }
+        files::remove_left(dir);
+        Ok(Folder { dir: dir.to_owned(), _lock: lock })
     }
 
     /// The folder itself.
@@ -122,7 +145,8 @@ impl Folder {
 /// note for git, which is written before it starts.
 fn has_results(dir: &Path) -> Result<bool, StoreError> {
     let entries = std::fs::read_dir(dir).map_err(|e| StoreError::io(dir, "listing the folder", e))?;
-    let is_result = |name: std::ffi::OsString| name != LOCK && name != LOGS && name != files::HIDDEN;
+    let is_result =
+        |name: std::ffi::OsString| name != LOCK && name != LOGS && name != files::HIDDEN && !files::is_left(&name);
     Ok(entries.filter_map(Result::ok).any(|entry| is_result(entry.file_name())))
 }
 
@@ -130,6 +154,18 @@ fn has_results(dir: &Path) -> Result<bool, StoreError> {
 pub(crate) fn is_in_use(dir: &Path) -> bool {
     let lock = File::open(dir.join(LOCK));
     lock.is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)))
+}
+
+/// Checks that a folder has a study, and tells one that was not begun from one that never was there.
+///
+/// # Errors
+/// [`StoreError::NotYet`], [`StoreError::Ended`].
+pub(crate) fn check_begun(dir: &Path) -> Result<(), StoreError> {
+    match dir.join(LOCK).is_file() && !dir.join(MANIFEST).exists() {
+        true if is_in_use(dir) => Err(StoreError::NotYet { dir: dir.to_owned() }),
+        true => Err(StoreError::Ended { dir: dir.to_owned() }),
+        false => Ok(()),
+    }
 }
 
 /// Reads a study: the manifest, the records (of several with one key only the first), and the lines that are no
@@ -151,7 +187,10 @@ pub(crate) fn read(dir: &Path) -> Result<(Manifest, Vec<Record>, Vec<BadLine>), 
 /// Those of [`read`], and [`StoreError::NoRecords`].
 pub(crate) fn read_judged(dir: &Path) -> Result<(Manifest, Vec<JudgedRun>, Vec<BadLine>), StoreError> {
     let manifest = ablate_format::read_manifest(dir)?;
-    check_records(dir)?;
+    // While a study runs, a report may have been made before its first record.
+    if !is_in_use(dir) {
+        check_records(dir)?;
+    }
     let (mut runs, mut judge) = (Vec::new(), Judge::new(&manifest.plan));
     let bad_lines = ablate_format::read_records(dir, |record| runs.push(judge.judge(record)))?;
     drop(judge);
@@ -163,9 +202,14 @@ pub(crate) fn read_judged(dir: &Path) -> Result<(Manifest, Vec<JudgedRun>, Vec<B
 /// # Errors
 /// [`StoreError::NoRecords`].
 pub(crate) fn check_records(dir: &Path) -> Result<(), StoreError> {
-    let is_reported = [REPORT, "effects.json"].iter().any(|name| dir.join(name).is_file());
+    let is_reported = || match ablate_format::read_effects(dir) {
+        // The report of a study without a run, which has none either.
+        Ok(effects) => effects.cells.iter().any(|cell| cell.status != NOT_RUN),
+        Err(ReadError::Missing { .. }) => dir.join(REPORT).is_file(),
+        Err(_) => true,
+    };
     let has_records = std::fs::metadata(dir.join(RECORDS)).is_ok_and(|records| records.len() > 0);
-    if is_reported && !has_records { Err(StoreError::NoRecords { dir: dir.to_owned() }) } else { Ok(()) }
+    if !has_records && is_reported() { Err(StoreError::NoRecords { dir: dir.to_owned() }) } else { Ok(()) }
 }
 
 /// Key and status of a run, of a [`Record`] or of a [`JudgedRun`].
@@ -194,6 +238,12 @@ impl Keyed for JudgedRun {
     fn status(&self) -> Status {
         self.status
     }
+}
+
+/// Number of blocks that have a timing run.
+pub(crate) fn blocks<R: Keyed>(runs: &[R]) -> usize {
+    let timed = runs.iter().filter(|run| run.run_key().0 == Pass::Timing && run.status() != Status::BuildFailed);
+    timed.map(|run| run.run_key().1).collect::<HashSet<u32>>().len()
 }
 
 /// Leaves out the timing runs of unfinished blocks, because an interrupted block has only some of its cells. Returns
@@ -267,7 +317,7 @@ pub(crate) fn coverage<R: Keyed>(manifest: &Manifest, runs: &[R]) -> Option<(usi
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use ablate_format::{BuildRecord, BuiltBinary, FORMAT, Machine, ReadError};
+    use ablate_format::{BuildRecord, BuiltBinary, FORMAT, Machine};
 
     /// A manifest of the demo study.
     pub(crate) fn manifest() -> Manifest {

@@ -10,9 +10,9 @@ use crate::run::{self, Context, End, RunError, Session};
 use crate::store::{Folder, Key, StoreError};
 use crate::support::count::{counted, counted_verb};
 use crate::support::progress::{human, note};
-use ablate_format::{CellKind, Manifest, RecordReader, StudyPlan};
+use ablate_format::{CellKind, Manifest, Pass, Record, RecordReader, StudyPlan};
 use ablate_stats::MIN_BLOCKS;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -44,6 +44,7 @@ impl Adaptive<'_> {
         let plan = &self.manifest.plan;
         let places = plan.workloads.iter().map(|w| plan.cells.iter().filter(|cell| w.runs(&cell.id)).count()).sum();
         let mut clock = Clock::start(places);
+        let earlier = self.earlier()?;
         let mut seen = Seen::new(context.plan, self.folder.dir());
         let mut said = Said::default();
         let mut block = 0;
@@ -78,8 +79,10 @@ impl Adaptive<'_> {
             if run::block(context, block, session)? == End::Interrupted {
                 return Ok((End::Interrupted, Vec::new()));
             }
-            if !is_old {
-                clock.block(started.elapsed());
+            let before = earlier.get(&block).copied().unwrap_or_default();
+            match is_old {
+                true => clock.earlier(before),
+                false => clock.block(before + started.elapsed()),
             }
             block += 1;
         }
@@ -103,7 +106,20 @@ impl Adaptive<'_> {
         Ok((End::Complete, lines))
     }
 
-    /// Where a comparison stands. `None` of a study without one, before the first block of this call, and while there are
+    /// Time of the processes of each block in earlier calls, so that a study that is continued looks when it would have
+    /// looked: one that had ended ends again without a block more.
+    fn earlier(&self) -> Result<BTreeMap<u32, Duration>, StoreError> {
+        let mut times: BTreeMap<u32, Duration> = BTreeMap::new();
+        let add = |record: Record| {
+            if record.pass == Pass::Timing {
+                *times.entry(record.block).or_default() += Duration::from_nanos(record.wall_ns);
+            }
+        };
+        ablate_format::read_records(self.folder.dir(), add)?;
+        Ok(times)
+    }
+
+    /// Where a comparison stands. `None` of a study without one, before the first block, and while there are
     /// too few blocks for an interval.
     fn left(&self, blocks: u32, clock: &Clock) -> Option<Left> {
         let block_time = clock.block_time();

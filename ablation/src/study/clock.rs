@@ -23,6 +23,8 @@ pub(super) struct Clock {
     pub(super) started: Instant,
     blocks: u32,
     in_blocks: Duration,
+    /// Blocks of this call.
+    own: u32,
     /// Runs of a block.
     runs: usize,
     /// All looks together.
@@ -35,10 +37,16 @@ impl Clock {
     /// For blocks of so many runs.
     pub(super) fn start(runs: usize) -> Clock {
         let (in_blocks, in_looks) = (Duration::ZERO, Duration::ZERO);
-        Clock { started: Instant::now(), blocks: 0, in_blocks, runs, in_looks, looks: [None; 2] }
+        Clock { started: Instant::now(), blocks: 0, in_blocks, own: 0, runs, in_looks, looks: [None; 2] }
     }
 
     pub(super) fn block(&mut self, took: Duration) {
+        self.own += 1;
+        self.earlier(took);
+    }
+
+    /// A block of an earlier call, which allows looks as any other and takes nothing of this call's time.
+    pub(super) fn earlier(&mut self, took: Duration) {
         self.blocks += 1;
         self.in_blocks += took;
     }
@@ -59,14 +67,18 @@ impl Clock {
         self.in_blocks.checked_div(self.blocks).unwrap_or_default()
     }
 
-    /// Whether one more block would not fit. The first block always fits, because without it there is no result.
+    /// Whether one more block would not fit. The first block of a call always fits, because without it there is no result.
     pub(super) fn would_exceed(&self, budget: Duration) -> bool {
-        self.blocks > 0 && self.started.elapsed() + self.block_time() > budget
+        self.own > 0 && self.started.elapsed() + self.block_time() > budget
     }
 
     /// Whether a look now takes a small share of the time measured since the last one, and all looks of all of it. A look
-    /// that took longer than expected is made up for.
+    /// that took longer than expected is made up for. A study that is continued looks once before its first block in any
+    /// case, so that one that had ended ends again.
     pub(super) fn may_look(&self) -> bool {
+        if self.own == 0 && self.blocks > 0 && self.looks[0].is_none() {
+            return true;
+        }
         let expected = self.expected_s();
         let since = self.in_blocks - self.looks[0].map_or(Duration::ZERO, |last| last.in_blocks);
         let in_all = self.in_looks.as_secs_f64() + expected;
@@ -97,6 +109,7 @@ mod tests {
     #[test]
     fn a_budget_holds_whole_blocks_and_at_least_one() {
         let mut clock = Clock::start(1);
+        clock.earlier(Duration::from_secs(10));
         assert!(!clock.would_exceed(Duration::ZERO));
         clock.block(Duration::from_secs(10));
         assert_eq!(clock.block_time(), Duration::from_secs(10));
@@ -120,6 +133,19 @@ mod tests {
         assert!(!clock.may_look(), "80 s are enough for 1.5 s, but it takes longer with every block");
         run(&mut clock, 11);
         assert!(clock.may_look());
+    }
+
+    #[test]
+    fn a_study_that_is_continued_may_look_before_its_next_block() {
+        let mut clock = Clock::start(100);
+        clock.earlier(Duration::from_millis(10));
+        assert!(clock.may_look());
+        clock.looked(Duration::from_millis(10));
+        assert!(!clock.may_look(), "once");
+        let mut clock = Clock::start(100);
+        clock.earlier(Duration::from_millis(10));
+        clock.block(Duration::from_millis(10));
+        assert!(!clock.may_look(), "as any other from its own first block on");
     }
 
     /// The share of all looks, largest after any block and at the end, when a look takes so long after so many blocks.

@@ -68,6 +68,14 @@ pub(crate) enum StudyError {
     /// The binaries.
     #[error(transparent)]
     Build(#[from] BuildError),
+    /// Ctrl-C while the binaries were made.
+    #[error("interrupted while building; finished runs are stored. To continue:\n  {resume}")]
+    Interrupted {
+        /// The folder of the study.
+        dir: PathBuf,
+        /// The command that continues it.
+        resume: String,
+    },
     /// Binaries that were built elsewhere.
     #[error(transparent)]
     Bundle(BundleError),
@@ -122,6 +130,7 @@ impl ExitStatus for StudyError {
             StudyError::Benchmarks(error) => error.exit(),
             StudyError::Preflight(error) => error.exit(),
             StudyError::Run(error) => error.exit(),
+            StudyError::Interrupted { .. } => ShellCode::Interrupted,
             StudyError::Shard(error) => error.exit(),
             StudyError::NoQuickForm { .. } => ShellCode::WrongCall,
             StudyError::Prepare { .. } => ShellCode::BadRuns,
@@ -203,7 +212,12 @@ pub(crate) fn run_loaded(mut study: Study, request: &Request, settings: &Setting
         let built = Bundle::build_all(bundle.as_ref(), &study, &design.builds, &workspace, &folder.logs());
         (machine.join().unwrap_or_else(|_| machine::machine(&workspace.root)), built)
     });
-    let built = built?;
+    let built = built.map_err(|error| match StudyError::from(error) {
+        StudyError::Build(BuildError::Interrupted) => {
+            StudyError::Interrupted { dir: folder.dir().to_owned(), resume: resume::command(request, folder.dir()) }
+        }
+        error => error,
+    })?;
     let beside = builds::beside(&workspace, &design.builds, &benchmarks::folder(&study, &workspace))?;
     let around = (&workspace, beside.as_ref());
     design.plan.remarks = benchmarks::compare(&study, &mut design, &built.records, around)?;
@@ -336,6 +350,10 @@ fn open(request: &Request, study: &Study, workspace: &Workspace) -> Result<(Fold
         return Ok((folder, None));
     }
     let folder = Folder::open(&dir)?;
+    if !folder.has_study() {
+        note(&format!("{}: the study was ended before its first run, so it begins again", dir.display()));
+        return Ok((folder, None));
+    }
     let manifest = ablate_format::read_manifest(&dir).map_err(StoreError::from)?;
     let mut done = BTreeSet::new();
     let read = ablate_format::read_records(&dir, |record| _ = done.insert(key(&record)));

@@ -1,5 +1,6 @@
 //! Files that are replaced as a whole, and scratch folders.
 
+use std::ffi::OsStr;
 use std::fs::{File, Permissions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
@@ -87,9 +88,33 @@ pub(crate) fn scratch(parent: Option<&Path>) -> io::Result<TempDir> {
     }
 }
 
+/// What the names of half-written files begin with, before the number of the process that writes them.
+const HALF: &str = ".new-";
+
 /// A temporary file in the folder of a path, which can take the path's place by renaming.
 fn beside(path: &Path, mode: u32) -> io::Result<NamedTempFile> {
-    Builder::new().prefix(".new-").permissions(Permissions::from_mode(mode)).tempfile_in(folder(path))
+    let prefix = format!("{HALF}{}-", std::process::id());
+    Builder::new().prefix(&prefix).permissions(Permissions::from_mode(mode)).tempfile_in(folder(path))
+}
+
+/// Whether a name is that of a half-written file, whose process may have been killed.
+pub(crate) fn is_left(name: &OsStr) -> bool {
+    name.as_encoded_bytes().starts_with(HALF.as_bytes())
+}
+
+/// Removes half-written files of processes that are gone. One that cannot be removed stays: it is in no way.
+pub(crate) fn remove_left(dir: &Path) {
+    let writer = |name: &OsStr| {
+        let number = name.to_str()?.strip_prefix(HALF)?.split_once('-')?.0;
+        number.parse::<u32>().ok()
+    };
+    let entries = std::fs::read_dir(dir).into_iter().flatten().filter_map(Result::ok);
+    for entry in entries {
+        let is_gone = |writer: u32| !Path::new("/proc").join(writer.to_string()).exists();
+        if writer(&entry.file_name()).is_some_and(is_gone) {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
 }
 
 /// The folder of a file. An empty parent is the current folder.
@@ -116,6 +141,23 @@ mod tests {
         std::fs::create_dir(dir.path().join("y")).expect("creates");
         assert!(replace(&dir.path().join("y"), b"z").is_err());
         assert_eq!(std::fs::read_dir(dir.path()).expect("lists").count(), 2);
+    }
+
+    #[test]
+    fn half_written_files_of_processes_that_are_gone_are_removed() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let own = format!(".new-{}-x", std::process::id());
+        // No process has so large a number.
+        for name in [".new-4194305-x", &own, ".new-x", ".newer-4194305-x", "new-4194305-x"] {
+            std::fs::write(dir.path().join(name), "").expect("writes");
+        }
+        remove_left(dir.path());
+        let left = std::fs::read_dir(dir.path()).expect("lists").map(|entry| entry.expect("is there").file_name());
+        let mut left: Vec<String> = left.map(|name| name.to_string_lossy().into_owned()).collect();
+        left.sort();
+        assert_eq!(left, [&own, ".new-x", ".newer-4194305-x", "new-4194305-x"]);
+        remove_left(Path::new("/no/such/folder"));
+        assert!(is_left(OsStr::new(&own)) && !is_left(OsStr::new("new")));
     }
 
     #[test]

@@ -28,6 +28,9 @@ pub(crate) fn install() -> io::Result<()> {
         return Err(io::Error::last_os_error());
     }
     WAKE.store(wake, Ordering::Relaxed);
+    // A file that may not grow is then an error like a full disk. Measured processes get the default back.
+    // SAFETY: sets no handler.
+    unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
     for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
         // SAFETY: all zeros is a valid sigaction.
         let mut action: libc::sigaction = unsafe { std::mem::zeroed() };

@@ -13,4 +13,5 @@ pub(crate) mod progress;
 pub(crate) mod settings;
 pub(crate) mod steal;
 pub(crate) mod studies;
+pub(crate) mod suspend;
 pub(crate) mod text;

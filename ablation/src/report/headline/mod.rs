@@ -122,9 +122,11 @@ fn fill(document: &mut Document, columns: usize, reserved: usize, part: impl Fn(
     document.append(heads.find(fits).map_or_else(|| filled(least), |(head, _)| head));
 }
 
-/// `6 blocks of 2 workloads`.
+/// `6 blocks of 2 workloads`; `2 of 6 blocks of 2 workloads` while others are to come.
 fn size(manifest: &Manifest, analysis: &Analysis) -> String {
-    let blocks = counted(shards::blocks(manifest) as usize, "block");
+    let all = shards::blocks(manifest) as usize;
+    let blocks = counted(all, "block");
+    let blocks = if analysis.blocks < all { format!("{} of {blocks}", analysis.blocks) } else { blocks };
     format!("{blocks} of {}", counted(analysis.workloads.len(), "workload"))
 }
 

@@ -1,7 +1,7 @@
 //! The child between `fork` and `exec`: only async-signal-safe calls, on data that was made before the `fork`.
 
 use super::launch::Launch;
-use super::pipes::Ends;
+use super::pipes::{Ends, Step};
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 
@@ -45,12 +45,12 @@ impl<'a> Prepared<'a> {
     /// Replaces the child by the measured program, or reports the error and ends. To be called in the child only.
     pub(super) fn exec(&self) -> ! {
         // SAFETY: see `steps`.
-        unsafe { self.steps() };
+        let step = unsafe { self.steps() };
         // SAFETY: points at this thread's error number.
-        let errno = unsafe { *libc::__errno_location() };
-        // SAFETY: four bytes of a live number; `_exit` runs nothing of the runner's.
+        let failed = [step as i32, unsafe { *libc::__errno_location() }];
+        // SAFETY: the bytes of two live numbers; `_exit` runs nothing of the runner's.
         unsafe {
-            libc::write(self.failed, (&raw const errno).cast(), 4);
+            libc::write(self.failed, (&raw const failed).cast(), size_of_val(&failed));
             libc::_exit(127)
         }
     }
@@ -59,7 +59,7 @@ impl<'a> Prepared<'a> {
     ///
     /// # Safety
     /// - Only in a child that was just forked.
-    unsafe fn steps(&self) {
+    unsafe fn steps(&self) -> Step {
         // SAFETY: every call is a plain system call on numbers and on memory that was prepared before the fork;
         // none allocates or takes a lock.
         unsafe {
@@ -77,10 +77,20 @@ impl<'a> Prepared<'a> {
             // A core file would cost time and disk.
             let no_core = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
             libc::setrlimit(libc::RLIMIT_CORE, &no_core);
-            if let Some(cpus) = &self.launch.cpus
-                && libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), cpus) != 0
-            {
-                return;
+            if let Some(cpus) = &self.launch.cpus {
+                const SIZE: usize = size_of::<libc::cpu_set_t>();
+                if libc::sched_setaffinity(0, SIZE, cpus) != 0 {
+                    return Step::Processors;
+                }
+                // The kernel leaves out processors that were taken away, as long as one is left.
+                let mut given: libc::cpu_set_t = std::mem::zeroed();
+                if libc::sched_getaffinity(0, SIZE, &mut given) != 0 {
+                    return Step::Processors;
+                }
+                if !libc::CPU_EQUAL(cpus, &given) {
+                    *libc::__errno_location() = libc::EINVAL;
+                    return Step::Processors;
+                }
             }
             if !self.launch.aslr {
                 // A refusal is in the facts of the machine, as `aslr-off-for-counting`.
@@ -89,11 +99,11 @@ impl<'a> Prepared<'a> {
             if let Some(directory) = &self.launch.directory
                 && libc::chdir(directory.as_ptr()) != 0
             {
-                return;
+                return Step::Exec;
             }
             for (target, fd) in self.streams.iter().enumerate() {
                 if libc::dup2(*fd, target as RawFd) < 0 {
-                    return;
+                    return Step::Exec;
                 }
             }
             let mut byte = 0_u8;
@@ -106,6 +116,7 @@ impl<'a> Prepared<'a> {
                 }
             }
             libc::execve(self.launch.program.as_ptr(), self.argv.as_ptr(), self.envp.as_ptr());
+            Step::Exec
         }
     }
 }

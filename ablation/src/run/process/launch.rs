@@ -31,3 +31,16 @@ pub(crate) struct Launch<'a> {
     /// Whether its resident memory is sampled while it runs.
     pub(crate) samples_memory: bool,
 }
+
+impl Launch<'_> {
+    /// The processors that it may use: `processor 1`, `processors 0, 2`.
+    pub(super) fn processors(&self) -> String {
+        let Some(cpus) = &self.cpus else { return "any processor".to_owned() };
+        // SAFETY: the numbers are below CPU_SETSIZE.
+        let is_in = |cpu: &usize| unsafe { libc::CPU_ISSET(*cpu, cpus) };
+        let numbers = (0..libc::CPU_SETSIZE as usize).filter(is_in).map(|cpu| cpu.to_string());
+        let numbers: Vec<String> = numbers.collect();
+        let word = if numbers.len() == 1 { "processor" } else { "processors" };
+        format!("{word} {}", numbers.join(", "))
+    }
+}

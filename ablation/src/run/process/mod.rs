@@ -12,6 +12,7 @@ mod resident;
 use super::orphans;
 use crate::measure::{Attached, Reading};
 use crate::support::exit::{ExitStatus, ShellCode};
+use crate::support::suspend::Moment;
 use crate::support::{interrupt, steal};
 use ablate_format::Measured;
 pub(crate) use launch::Launch;
@@ -47,6 +48,8 @@ pub(crate) struct Finished {
     pub(crate) cpu_ns: u64,
     /// Voluntary and involuntary context switches, from `wait4`.
     pub(crate) context_switches: (u64, u64),
+    /// How long the machine slept at least between its start and its end; `None` when it did not.
+    pub(crate) slept: Option<Duration>,
     /// Clock ticks that the host took from this machine meanwhile; `None` where `/proc/stat` does not have them.
     pub(crate) steal_ticks: Option<u64>,
     /// Minor and major page faults, from `wait4`.
@@ -80,6 +83,7 @@ impl Finished {
             wall_ns: 0,
             cpu_ns: 0,
             context_switches: (0, 0),
+            slept: None,
             steal_ticks: None,
             page_faults: 0,
             rss_peak_bytes: 0,
@@ -108,6 +112,19 @@ pub(crate) enum ProcessError {
         /// The system's error.
         source: io::Error,
     },
+    /// It cannot run on the processors that the study began with.
+    #[error(
+        "{program}: cannot run on {cpus}, which the study began with: {source}; a processor was taken away (taskset, a \
+         cpuset, the limit of a container): give it back and add --resume, or start a new study"
+    )]
+    Processors {
+        /// Path of the program.
+        program: String,
+        /// `processor 1`, or several.
+        cpus: String,
+        /// The system's error.
+        source: io::Error,
+    },
     /// The file for its standard input cannot be opened.
     #[error("{path}: cannot be opened as standard input: {source}; correct `stdin`, or make the file in `before_run`")]
     Stdin {
@@ -129,7 +146,10 @@ pub(crate) enum ProcessError {
 impl ExitStatus for ProcessError {
     fn exit(&self) -> ShellCode {
         match self {
-            ProcessError::Exec { .. } | ProcessError::Stdin { .. } | ProcessError::Start { .. } => ShellCode::BadRuns,
+            ProcessError::Exec { .. }
+            | ProcessError::Processors { .. }
+            | ProcessError::Stdin { .. }
+            | ProcessError::Start { .. } => ShellCode::BadRuns,
         }
     }
 }
@@ -168,6 +188,7 @@ pub(crate) struct Process<'a> {
     child: Running,
     attached: Option<Attached>,
     steal_before: Option<u64>,
+    moment: Option<Moment>,
     started: Instant,
     runner_rss_bytes: Option<u64>,
     resident: Option<Resident>,
@@ -215,7 +236,7 @@ impl<'a> Process<'a> {
             Some(pass) => probed.attach_pass(pid, pass),
             None => probed.attach(pid),
         });
-        let (steal_before, started) = (steal::ticks(), Instant::now());
+        let (steal_before, moment, started) = (steal::ticks(), Moment::now(), Instant::now());
         let mut process = Process {
             launch,
             pipes,
@@ -223,6 +244,7 @@ impl<'a> Process<'a> {
             child,
             attached,
             steal_before,
+            moment,
             started,
             runner_rss_bytes,
             resident: None,
@@ -327,14 +349,17 @@ impl<'a> Process<'a> {
     /// Ends what is left of the process and its group, and says how it ended.
     fn finish(mut self, ended_by_us: Option<Exit>) -> Result<Finished, ProcessError> {
         let wall_ns = u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let slept = self.moment.zip(Moment::now()).and_then(|(start, end)| start.slept_until(&end));
         let (status, usage) = self.child.reap();
         let steal_after = steal::ticks();
         orphans::sweep();
         self.pipes.drain();
-        if let Some(errno) = self.pipes.exec_errno() {
+        if let Some((step, source)) = self.pipes.failure() {
             let program = self.launch.program.to_string_lossy().into_owned();
+            if step == pipes::Step::Processors {
+                return Err(ProcessError::Processors { program, cpus: self.launch.processors(), source });
+            }
             let folder = self.launch.directory.as_ref().map(|folder| format!(" in {}", folder.to_string_lossy()));
-            let source = io::Error::from_raw_os_error(errno);
             return Err(ProcessError::Exec { program, folder: folder.unwrap_or_default(), source });
         }
         let exit = match ended_by_us {
@@ -348,6 +373,7 @@ impl<'a> Process<'a> {
             wall_ns,
             cpu_ns: nanoseconds(usage.ru_utime).saturating_add(nanoseconds(usage.ru_stime)),
             context_switches: (natural(usage.ru_nvcsw), natural(usage.ru_nivcsw)),
+            slept,
             steal_ticks: self.steal_before.zip(steal_after).map(|(before, after)| after.saturating_sub(before)),
             page_faults: natural(faults),
             rss_peak_bytes: natural(usage.ru_maxrss).saturating_mul(1024),

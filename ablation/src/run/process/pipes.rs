@@ -24,8 +24,18 @@ pub(super) struct Ends {
     pub(super) stderr: OwnedFd,
     /// One byte arrives when the child may go on to `exec`.
     pub(super) go: OwnedFd,
-    /// Takes the error number of a failed `exec`; closed by a successful one.
+    /// Takes the step that failed and the error number; closed by a successful `exec`.
     pub(super) failed: OwnedFd,
+}
+
+/// What a child failed at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(i32)]
+pub(super) enum Step {
+    /// To run on its processors.
+    Processors = 1,
+    /// To become the program.
+    Exec = 2,
 }
 
 /// The runner's ends.
@@ -164,10 +174,15 @@ impl Pipes {
         self.stderr.take();
     }
 
-    /// The error number of a failed `exec`.
-    pub(super) fn exec_errno(&mut self) -> Option<i32> {
-        let mut bytes = [0_u8; 4];
-        self.failed.read_exact(&mut bytes).ok().map(|()| i32::from_ne_bytes(bytes))
+    /// What kept the child from becoming the program.
+    pub(super) fn failure(&mut self) -> Option<(Step, io::Error)> {
+        let mut number = || {
+            let mut bytes = [0_u8; 4];
+            self.failed.read_exact(&mut bytes).ok().map(|()| i32::from_ne_bytes(bytes))
+        };
+        let (step, errno) = (number()?, number()?);
+        let step = if step == Step::Processors as i32 { Step::Processors } else { Step::Exec };
+        Some((step, io::Error::from_raw_os_error(errno)))
     }
 }
 

@@ -119,6 +119,28 @@ fn a_process_starts_in_its_folder_and_its_time_is_measured() {
 }
 
 #[test]
+fn a_process_that_lacks_one_of_its_processors_is_not_started() {
+    let allowed = crate::run::Cpus::read().expect("can be read").allowed;
+    let mut launch = launch("exit 0", Duration::from_secs(60));
+    launch.cpus = Some(allowed);
+    assert_eq!(run(&launch).expect("starts").exit, Exit::Code(0));
+    let mut more = allowed;
+    // The kernel knows no such processor. Where it is left out without a word, the process would run on fewer.
+    // SAFETY: the number is below CPU_SETSIZE.
+    unsafe { libc::CPU_SET(1023, &mut more) };
+    // SAFETY: all zeros is the empty set.
+    let mut other: libc::cpu_set_t = unsafe { std::mem::zeroed() };
+    // SAFETY: as above.
+    unsafe { libc::CPU_SET(1023, &mut other) };
+    for (cpus, name) in [(more, ", 1023, which"), (other, "on processor 1023, which")] {
+        launch.cpus = Some(cpus);
+        let error = run(&launch).expect_err("that processor is not there").to_string();
+        assert!(error.contains("/bin/sh: cannot run on ") && error.contains(name), "{error}");
+        assert!(error.contains("give it back and add --resume"), "{error}");
+    }
+}
+
+#[test]
 fn a_program_that_is_not_there_is_an_error_that_names_it() {
     let mut launch = launch("", Duration::from_secs(1));
     launch.program = c"/no/such/program".to_owned();

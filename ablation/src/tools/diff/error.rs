@@ -6,7 +6,7 @@ use crate::config::ConfigError;
 use crate::store::StoreError;
 use crate::study::StudyError;
 use crate::support::exit::{ExitStatus, ShellCode};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A comparison that cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -212,7 +212,15 @@ impl DiffError {
 
     /// Whether Ctrl-C ended a build.
     pub(crate) fn is_interrupted(&self) -> bool {
-        matches!(self.build(), Some(BuildError::Interrupted))
+        self.interrupted_in().is_some() || matches!(self.build(), Some(BuildError::Interrupted))
+    }
+
+    /// The folder of the study whose builds Ctrl-C ended.
+    pub(super) fn interrupted_in(&self) -> Option<&Path> {
+        match self {
+            DiffError::Study(StudyError::Interrupted { dir, .. }) => Some(dir),
+            _ => None,
+        }
     }
 
     /// Whether the filter leaves no benchmark of the base.

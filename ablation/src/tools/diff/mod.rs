@@ -85,6 +85,11 @@ fn compare_all(request: &Request, settings: &Settings) -> Result<End, DiffError>
     let mut comparison = Comparison { base, head, parts: Vec::new(), margin: request.margin };
     let (mut failures, mut unmatched) = (Vec::new(), None);
     let (margin, is_gate, stop) = (request.margin, request.is_gate, request.stop);
+    let call_again = |dir: &Path| {
+        // Without a manifest no folder has the revisions.
+        let is_kept = folders.iter().map(PathBuf::as_path).chain([dir]).any(resume::is_begun);
+        resume::command(dir, request.revisions.as_deref().filter(|_| is_kept))
+    };
     let watch = Watch { margin, is_gate, stop, judge: compare::standings };
     for (mut study, verdict) in sorted.studies {
         let name = subject::name(&study);
@@ -116,9 +121,11 @@ fn compare_all(request: &Request, settings: &Settings) -> Result<End, DiffError>
             .map_err(|error| options::failed(request, &study, error))
         {
             Ok(outcome) => outcome,
-            Err(error) if error.is_interrupted() && !comparison.parts.is_empty() => {
-                let dir = out.as_deref().unwrap_or(Path::new(""));
-                return Ok(End::Interrupted(resume::command(dir, request.revisions.as_deref())));
+            Err(error) if error.is_interrupted() => {
+                match out.as_deref().filter(|dir| dir.exists()).or(error.interrupted_in()) {
+                    Some(dir) => return Ok(End::Interrupted(call_again(dir))),
+                    None => return Err(error),
+                }
             }
             Err(error) if several && error.is_no_match() => {
                 // Another target has what the filter selects.
@@ -137,7 +144,7 @@ fn compare_all(request: &Request, settings: &Settings) -> Result<End, DiffError>
         };
         if outcome.interrupted {
             let dir = out.as_deref().unwrap_or(&outcome.dir);
-            return Ok(End::Interrupted(resume::command(dir, request.revisions.as_deref())));
+            return Ok(End::Interrupted(call_again(dir)));
         }
         comparison.parts.push(part(name, &outcome, request.margin)?);
     }

@@ -138,6 +138,11 @@ pub(crate) fn is_screening(dir: &Path) -> bool {
     dir.join(SCREENING).is_file()
 }
 
+/// The folders of the stages that have begun: each is a study of its own.
+pub(crate) fn stages(dir: &Path) -> Vec<PathBuf> {
+    [SCREEN, CLEAN].iter().map(|stage| dir.join(stage)).filter(|stage| stage.join(MANIFEST).is_file()).collect()
+}
+
 /// Reads the stages of a screening again, writes its report, and returns the text for the terminal, or `screening.json`, and
 /// whether every run is proven.
 ///
