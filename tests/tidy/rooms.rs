@@ -367,6 +367,7 @@ const RUNNER: &[Layer] = &[
     ),
     layer(&["tools/"], "the list of tools"),
     apart(&["cmd/numbers.rs", "cmd/output.rs"], "numbers of the command line; how a subcommand writes and ends"),
+    layer(&["cmd/forms.rs"], "the forms of an answer about several results"),
     apart(
         &[
             "cmd/archive.rs",

@@ -9,6 +9,7 @@ mod default;
 mod diff;
 mod doctor;
 mod export;
+mod forms;
 mod hidden;
 mod history;
 mod init;

@@ -1,6 +1,6 @@
 //! Where a series of results changes its level: E-divisive means, tested against noise that remembers.
 //!
-//! [`segments`] divides a series at the place where the two sides are farthest apart, and each side again. The distance is
+//! [`search`] divides a series at the place where the two sides are farthest apart, and each side again. The distance is
 //! the energy statistic of E-divisive (Matteson and James, "A Nonparametric Approach for Multiple Change Point Analysis of
 //! Multivariate Data", Journal of the American Statistical Association 109, 2014; used for performance by Daly, Brown, Ingo,
 //! O'Leary and Bradford, "The Use of Change Point Detection to Identify Software Performance Regressions in a Continuous

@@ -146,6 +146,43 @@ pub(crate) fn axis(chart: &mut Chart<'_, '_>, of: &str, tick: fn(f64) -> String)
         .draw()
 }
 
+/// The axes of a drawing in which both directions have numbers.
+pub(crate) struct Axes<'a> {
+    /// What the horizontal one is of.
+    pub(crate) x: &'a str,
+    /// What the vertical one is of.
+    pub(crate) y: &'a str,
+    /// How the numbers of the horizontal one look.
+    pub(crate) x_tick: fn(f64) -> String,
+    /// Whether lines go up from them.
+    pub(crate) has_x_lines: bool,
+}
+
+/// Draws both axes.
+pub(crate) fn axes(chart: &mut Chart<'_, '_>, axes: &Axes<'_>) -> Drawn {
+    let x_tick = |value: &f64| (axes.x_tick)(*value);
+    let mut mesh = chart.configure_mesh();
+    if !axes.has_x_lines {
+        mesh.disable_x_mesh();
+    }
+    mesh.x_labels(8)
+        .y_labels(6)
+        .x_desc(axes.x)
+        .y_desc(axes.y)
+        .x_label_formatter(&x_tick)
+        .y_label_formatter(&|value| tick(*value))
+        .axis_style(GRID)
+        .light_line_style(plotters::style::TRANSPARENT)
+        .bold_line_style(GRID)
+        .label_style(letters(MUTED))
+        .draw()
+}
+
+/// A whole number at an axis; nothing between two of them.
+pub(crate) fn whole(value: f64) -> String {
+    if value.fract() == 0.0 { tick(value) } else { String::new() }
+}
+
 /// A number at an axis, without zeros at its end. What is left of 0 after the library's own sums is 0.
 pub(crate) fn tick(value: f64) -> String {
     match number(value).as_str() {

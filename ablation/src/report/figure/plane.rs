@@ -37,19 +37,8 @@ fn fill(area: &ink::Area<'_>, places: &[Place], x_axis: &str, y_axis: &str) -> D
         .x_label_area_size(ink::AXIS)
         .set_label_area_size(LabelAreaPosition::Left, NUMBERS)
         .build_cartesian_2d(across.clone(), up.clone())?;
-    chart
-        .configure_mesh()
-        .x_labels(7)
-        .y_labels(6)
-        .x_desc(x_axis)
-        .y_desc(y_axis)
-        .x_label_formatter(&|value| ink::tick(*value))
-        .y_label_formatter(&|value| ink::tick(*value))
-        .axis_style(ink::GRID)
-        .light_line_style(plotters::style::TRANSPARENT)
-        .bold_line_style(ink::GRID)
-        .label_style(ink::letters(ink::MUTED))
-        .draw()?;
+    let axes = ink::Axes { x: x_axis, y: y_axis, x_tick: ink::tick, has_x_lines: true };
+    ink::axes(&mut chart, &axes)?;
     chart.draw_series([
         PathElement::new(vec![(0.0, up.start), (0.0, up.end)], ink::INK),
         PathElement::new(vec![(across.start, 0.0), (across.end, 0.0)], ink::INK),

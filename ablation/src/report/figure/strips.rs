@@ -70,20 +70,7 @@ fn fill_over_blocks(area: &ink::Area<'_>, strips: &[Strip], axis: &str) -> Drawn
         .x_label_area_size(ink::AXIS)
         .set_label_area_size(LabelAreaPosition::Left, NUMBERS)
         .build_cartesian_2d(-0.5..f64::from(last) + 0.5, range(all().map(|(_, value)| *value), None))?;
-    chart
-        .configure_mesh()
-        .disable_x_mesh()
-        .x_labels(8)
-        .y_labels(5)
-        .x_desc("block")
-        .y_desc(axis)
-        .x_label_formatter(&|block| if block.fract() == 0.0 { ink::tick(*block) } else { String::new() })
-        .y_label_formatter(&|value| ink::tick(*value))
-        .axis_style(ink::GRID)
-        .light_line_style(plotters::style::TRANSPARENT)
-        .bold_line_style(ink::GRID)
-        .label_style(ink::letters(ink::MUTED))
-        .draw()?;
+    ink::axes(&mut chart, &ink::Axes { x: "block", y: axis, x_tick: ink::whole, has_x_lines: false })?;
     let mut x = (NUMBERS + ink::MARGIN) as i32;
     for (strip, colour) in strips.iter().zip(ink::LINES) {
         line(&mut chart, strip, colour)?;

@@ -47,20 +47,8 @@ fn fill(area: &ink::Area<'_>, points: &[Mark], levels: &[Level], changes: &[Chan
         .x_label_area_size(ink::AXIS)
         .set_label_area_size(LabelAreaPosition::Left, NUMBERS)
         .build_cartesian_2d(0.5..last + 0.5, up.clone())?;
-    chart
-        .configure_mesh()
-        .disable_x_mesh()
-        .x_labels(8)
-        .y_labels(5)
-        .x_desc("result, from the oldest to the newest")
-        .y_desc(axis)
-        .x_label_formatter(&|at| if at.fract() == 0.0 { format!("{at}") } else { String::new() })
-        .y_label_formatter(&|value| ink::tick(*value))
-        .axis_style(ink::GRID)
-        .light_line_style(plotters::style::TRANSPARENT)
-        .bold_line_style(ink::GRID)
-        .label_style(ink::letters(ink::MUTED))
-        .draw()?;
+    let x = "result, from the oldest to the newest";
+    ink::axes(&mut chart, &ink::Axes { x, y: axis, x_tick: ink::whole, has_x_lines: false })?;
     for level in levels {
         let (start, end) = (level.points.0 as f64 + 0.5, level.points.1 as f64 + 0.5);
         let line = PathElement::new(vec![(start, level.value), (end, level.value)], ink::MUTED.stroke_width(2));

@@ -4,6 +4,7 @@
 //! is there without the script, too, which only sorts and filters tables. The same records give the same bytes.
 
 mod figures;
+mod frame;
 mod origin;
 mod page;
 pub(crate) mod plain;

@@ -3,71 +3,39 @@
 use super::figures::{Figure, Figures};
 use super::profiles::Profile;
 use super::sections::Sections;
-use super::{origin, profiles, tables};
+use super::{frame, origin, profiles, tables};
 use crate::report::content::{Study, has_factors};
 use crate::report::document::{Document, Part};
-use crate::report::figure::ink;
 use crate::support::call::PROGRAM;
-use ablate_format::{EFFECTS, RECORDS};
-use maud::{DOCTYPE, Markup, PreEscaped, html};
-
-pub(super) const RULES: &str = include_str!("page.css");
-pub(super) const SCRIPT: &str = include_str!("page.js");
+use ablate_format::{EFFECTS, MANIFEST, RECORDS};
+use maud::{Markup, html};
 
 /// Studies with up to so many workloads show everything of each at once.
 const FEW: usize = 3;
 /// From more workloads on, the list of contents is folded.
 const LISTED: usize = 12;
 
-/// Nothing may be loaded, whatever a name in the study contains.
-pub(super) const POLICY: &str =
-    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:";
-
 pub(super) fn render(study: Study<'_>, sections: &Sections, figures: &Figures, graphs: &[Profile]) -> Markup {
     let parts = Parts { study, sections, figures };
     let closing = closing(study, sections, graphs);
     let name = tables::clean(&study.manifest.study);
-    html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                meta http-equiv="Content-Security-Policy" content=(POLICY);
-                meta name="generator" content={ "cargo ablate " (env!("CARGO_PKG_VERSION")) };
-                title { (name) ": what each part costs" }
-                style { (PreEscaped(RULES)) (PreEscaped(colours())) }
-            }
-            body {
-                a.skip href="#answer" { "To the answer" }
-                (head(study, sections))
-                (contents(study, &closing))
-                main {
-                    (answer(&parts))
-                    @for at in 0..study.analysis.workloads.len() { (workload(&parts, at)) }
-                    @for part in &closing { (section(part.id, part.title, &part.content)) }
-                }
-                footer {
-                    p {
-                        "Made by " code { "cargo ablate report --html" } " from "
-                        a href="manifest.json" { "manifest.json" } " and " a href="records.jsonl" { "records.jsonl" }
-                        ", which lie beside this page. The same records give the same page."
-                    }
-                }
-                script { (PreEscaped(SCRIPT)) }
+    let body = html! {
+        a.skip href="#answer" { "To the answer" }
+        (head(study, sections))
+        (contents(study, &closing))
+        main {
+            (answer(&parts))
+            @for at in 0..study.analysis.workloads.len() { (workload(&parts, at)) }
+            @for part in &closing { (frame::section(part.id, part.title, &part.content)) }
+        }
+        footer {
+            p {
+                "Made by " code { (PROGRAM) " report --html" } " from " a href=(MANIFEST) { (MANIFEST) } " and "
+                a href=(RECORDS) { (RECORDS) } ", which lie beside this page. The same records give the same page."
             }
         }
-    }
-}
-
-/// The colours of figures in the dark: rules for the values that the drawings have.
-pub(super) fn colours() -> String {
-    let rule = |(name, colour): (&str, _)| {
-        let hex = ink::hex(colour);
-        format!("svg [fill=\"{hex}\"]{{fill:var(--{name})}}svg [stroke=\"{hex}\"]{{stroke:var(--{name})}}")
     };
-    ink::ROLES.into_iter().map(rule).collect()
+    frame::page(&format!("{name}: what each part costs"), &body)
 }
 
 fn head(study: Study<'_>, sections: &Sections) -> Markup {
@@ -146,22 +114,13 @@ fn contents(study: Study<'_>, closing: &[Closing]) -> Markup {
     }
 }
 
-fn section(id: &str, title: &str, content: &Markup) -> Markup {
-    html! {
-        section id=(id) aria-labelledby={ (id) "-title" } {
-            h2 id={ (id) "-title" } { (title) }
-            (content)
-        }
-    }
-}
-
 fn answer(parts: &Parts<'_>) -> Markup {
     let content = html! {
         (tables::document(&parts.sections.answer.without_first_text()))
         @for each in &parts.figures.answer { (figure(each)) }
         (tables::document(&parts.sections.claims))
     };
-    section("answer", "The answer", &content)
+    frame::section("answer", "The answer", &content)
 }
 
 /// The figures of a workload and its tables. In a long page only what is asked first is open.
@@ -186,32 +145,24 @@ fn workload(parts: &Parts<'_>, at: usize) -> Markup {
             (tables::document(&parts.sections.workloads[at]))
         }
     };
-    section(&format!("workload-{}", at + 1), &name, &content)
+    frame::section(&format!("workload-{}", at + 1), &name, &content)
 }
 
-/// A figure with its title, how it is read, its values in words, and where they come from.
+/// A figure, and where its values come from.
 fn figure(figure: &Figure) -> Markup {
-    html! {
-        figure id=(figure.id) {
-            figcaption {
-                h3 { (tables::clean(&figure.title)) }
-                p { (tables::clean(&figure.legend)) }
-            }
-            div.drawing role="img" aria-label=(tables::clean(&figure.words)) tabindex="0" { (PreEscaped(&figure.svg)) }
-            // What a narrow screen shows in part, in words below it.
-            p.words aria-hidden="true" { (tables::clean(&figure.words)) }
-            details.source {
-                summary { "Where this comes from: " (figure.origin.count) }
-                p {
-                    "In " a href=(RECORDS) { (RECORDS) } ", selected by "
-                    code { "jq " (tables::clean(&shell_words::quote(&figure.origin.filter))) " " (RECORDS) }
-                    "; what they come to is in " a href=(EFFECTS) { (EFFECTS) }
-                    ". As a drawing of its own: " code { "figures/" (figure.id) ".svg" } " by "
-                    code { (PROGRAM) " report --html" } "."
-                }
+    let origin = html! {
+        details.source {
+            summary { "Where this comes from: " (tables::clean(&figure.origin.count)) }
+            p {
+                "In " a href=(RECORDS) { (RECORDS) } ", selected by "
+                code { "jq " (tables::clean(&shell_words::quote(&figure.origin.filter))) " " (RECORDS) }
+                "; what they come to is in " a href=(EFFECTS) { (EFFECTS) }
+                ". As a drawing of its own: " code { "figures/" (figure.id) ".svg" } " by "
+                code { (PROGRAM) " report --html" } "."
             }
         }
-    }
+    };
+    frame::figure(&figure.id, [&figure.title, &figure.legend, &figure.words], &figure.svg, &origin)
 }
 
 fn limits(study: Study<'_>) -> Markup {

@@ -1,9 +1,8 @@
 //! A page of sections with figures and tables, for results that are not one study. It looks as the report does.
 
-use super::page::{POLICY, RULES, SCRIPT, colours};
-use super::tables;
+use super::{frame, tables};
 use crate::report::document::Document;
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{Markup, html};
 
 /// A page.
 pub(crate) struct Page {
@@ -49,36 +48,20 @@ pub(crate) struct Figure {
 
 /// The page as one file, which loads nothing. The same page gives the same bytes.
 pub(crate) fn render(page: &Page) -> String {
-    let title = tables::clean(&page.title);
-    let markup = html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                meta http-equiv="Content-Security-Policy" content=(POLICY);
-                meta name="generator" content={ "cargo ablate " (env!("CARGO_PKG_VERSION")) };
-                title { (title) }
-                style { (PreEscaped(RULES)) (PreEscaped(colours())) }
-            }
-            body {
-                @if let Some(first) = page.sections.first() {
-                    a.skip href={ "#" (first.id) } { "To the answer" }
-                }
-                header {
-                    p.kicker { (tables::clean(&page.question)) }
-                    h1 { (tables::clean(&page.answer)) }
-                    p.size { (tables::clean(&page.size)) }
-                }
-                @if page.sections.len() > 1 { (contents(page)) }
-                main { @for section in &page.sections { (self::section(section)) } }
-                footer { p { "Made by " code { (page.made_by) } ". The same results give the same page." } }
-                script { (PreEscaped(SCRIPT)) }
-            }
+    let body = html! {
+        @if let Some(first) = page.sections.first() {
+            a.skip href={ "#" (first.id) } { "To the answer" }
         }
+        header {
+            p.kicker { (tables::clean(&page.question)) }
+            h1 { (tables::clean(&page.answer)) }
+            p.size { (tables::clean(&page.size)) }
+        }
+        @if page.sections.len() > 1 { (contents(page)) }
+        main { @for section in &page.sections { (self::section(section)) } }
+        footer { p { "Made by " code { (page.made_by) } ". The same results give the same page." } }
     };
-    markup.into_string()
+    frame::page(&page.title, &body).into_string()
 }
 
 fn contents(page: &Page) -> Markup {
@@ -93,23 +76,13 @@ fn contents(page: &Page) -> Markup {
 }
 
 fn section(section: &Section) -> Markup {
-    html! {
-        section id=(section.id) aria-labelledby={ (section.id) "-title" } {
-            h2 id={ (section.id) "-title" } { (tables::clean(&section.title)) }
-            @for figure in &section.figures {
-                figure id=(figure.id) {
-                    figcaption {
-                        h3 { (tables::clean(&figure.title)) }
-                        p { (tables::clean(&figure.legend)) }
-                    }
-                    div.drawing role="img" aria-label=(tables::clean(&figure.words)) tabindex="0" {
-                        (PreEscaped(&figure.svg))
-                    }
-                }
-            }
-            (tables::document(&section.content))
+    let content = html! {
+        @for figure in &section.figures {
+            (frame::figure(&figure.id, [&figure.title, &figure.legend, &figure.words], &figure.svg, &html! {}))
         }
-    }
+        (tables::document(&section.content))
+    };
+    frame::section(&section.id, &section.title, &content)
 }
 
 #[cfg(test)]

@@ -29,23 +29,13 @@ pub(crate) enum CompareError {
         /// What both have instead.
         why: String,
     },
-    /// A file could not be written.
-    #[error("{path}: writing failed: {source}; make room, or name another file")]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// The system's error.
-        source: std::io::Error,
-    },
 }
 
 impl ExitStatus for CompareError {
     fn exit(&self) -> ShellCode {
         match self {
             CompareError::Twice { .. } => ShellCode::WrongCall,
-            CompareError::Folder(_) | CompareError::NothingInCommon { .. } | CompareError::Write { .. } => {
-                ShellCode::BadRuns
-            }
+            CompareError::Folder(_) | CompareError::NothingInCommon { .. } => ShellCode::BadRuns,
         }
     }
 }

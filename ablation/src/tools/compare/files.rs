@@ -1,62 +1,35 @@
 //! A comparison for other programs and other days: JSON, Markdown, and a page of HTML.
 
 use super::comparison::{Compared, Comparison, Folder, Row, Verdict};
-use super::error::CompareError;
 use super::text;
+use crate::report::document::Document;
 use crate::report::figure::forest::{self, Axis, Row as Drawn};
 use crate::report::figure::{Mark, Tone};
 use crate::report::html::plain::{self, Figure, Page, Section};
 use crate::report::number::percent;
-use crate::support::files;
 use crate::tools::results::Subject;
+use crate::tools::results::form::InForms;
 use ablate_format::Quantity;
 use ablate_format::effects::Estimate;
 use serde_json::{Value, json};
-use std::path::Path;
 
 /// Rows of a figure.
 const DRAWN_MAX: usize = 60;
 
-/// A form that a comparison can be written in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Form {
-    /// Tables for a terminal of so many columns.
-    Terminal {
-        /// Columns.
-        columns: usize,
-        /// Whether rows without a difference are shown.
-        all: bool,
-    },
-    /// Everything, in one object.
-    Json,
-    /// Tables.
-    Markdown {
-        /// As for the terminal.
-        all: bool,
-    },
-    /// One page with a forest plot and all rows.
-    Html,
-}
+impl InForms for Comparison {
+    const COMMAND: &'static str = "cargo ablate compare";
 
-/// The comparison in a form.
-pub(crate) fn to_text(comparison: &Comparison, form: Form) -> String {
-    match form {
-        Form::Terminal { columns, all } => text::document(comparison, all).terminal(columns),
-        Form::Json => format!("{:#}\n", json(comparison)),
-        Form::Markdown { all } => {
-            format!("<!-- cargo ablate compare -->\n{}", text::document(comparison, all).markdown())
-        }
-        Form::Html => html(comparison),
+    fn document(&self, all: bool) -> Document {
+        text::document(self, all)
     }
-}
 
-/// Writes it to a file, as a whole.
-///
-/// # Errors
-/// [`CompareError::Write`].
-pub(crate) fn write(comparison: &Comparison, form: Form, path: &Path) -> Result<(), CompareError> {
-    let written = files::replace(path, to_text(comparison, form).as_bytes());
-    written.map_err(|source| CompareError::Write { path: path.to_owned(), source })
+    fn json(&self) -> Value {
+        json(self)
+    }
+
+    fn html(&self) -> String {
+        html(self)
+    }
 }
 
 fn json(comparison: &Comparison) -> Value {

@@ -19,7 +19,6 @@ pub(crate) use comparison::Comparison;
 use comparison::{Compared, Folder, Row};
 use differs::Both;
 pub(crate) use error::CompareError;
-pub(crate) use files::{Form, to_text, write};
 use std::path::PathBuf;
 
 /// Compares the first folder with each of the others.

@@ -1,60 +1,33 @@
 //! A history for other programs and other days: JSON, Markdown, and a page of HTML.
 
-use super::error::HistoryError;
 use super::series::{Change, Found, History, Point, Series};
 use super::text;
+use crate::report::document::Document;
 use crate::report::figure::timeline::{self, Level};
 use crate::report::figure::{Mark, Tone};
 use crate::report::html::plain::{self, Figure, Page, Section};
 use crate::report::number::counted;
-use crate::support::files;
 use crate::tools::results::Subject;
+use crate::tools::results::form::InForms;
 use serde_json::{Value, json};
-use std::path::Path;
 
 /// Charts of a page; a page of more is too long to be read.
 const CHARTS_MAX: usize = 200;
 
-/// A form that a history can be written in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Form {
-    /// Tables for a terminal of so many columns.
-    Terminal {
-        /// Columns.
-        columns: usize,
-        /// Whether series without a change are shown, however many there are.
-        all: bool,
-    },
-    /// Everything, in one object.
-    Json,
-    /// Tables.
-    Markdown {
-        /// As for the terminal.
-        all: bool,
-    },
-    /// One page with a chart for each series.
-    Html,
-}
+impl InForms for History {
+    const COMMAND: &'static str = "cargo ablate history";
 
-/// The history in a form.
-pub(crate) fn to_text(history: &History, form: Form) -> String {
-    match form {
-        Form::Terminal { columns, all } => text::document(history, all).terminal(columns),
-        Form::Json => format!("{:#}\n", json(history)),
-        Form::Markdown { all } => {
-            format!("<!-- cargo ablate history -->\n{}", text::document(history, all).markdown())
-        }
-        Form::Html => html(history),
+    fn document(&self, all: bool) -> Document {
+        text::document(self, all)
     }
-}
 
-/// Writes it to a file, as a whole.
-///
-/// # Errors
-/// [`HistoryError::Io`].
-pub(crate) fn write(history: &History, form: Form, path: &Path) -> Result<(), HistoryError> {
-    let written = files::replace(path, to_text(history, form).as_bytes());
-    written.map_err(|source| HistoryError::Io { path: path.to_owned(), doing: "writing", source })
+    fn json(&self) -> Value {
+        json(self)
+    }
+
+    fn html(&self) -> String {
+        html(self)
+    }
 }
 
 fn json(history: &History) -> Value {

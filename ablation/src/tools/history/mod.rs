@@ -13,7 +13,6 @@ use crate::store;
 use crate::support::progress::note;
 use crate::tools::results;
 pub(crate) use error::HistoryError;
-pub(crate) use files::{Form, to_text, write};
 use kept::Kept;
 use series::History;
 use std::path::PathBuf;

@@ -1,6 +1,7 @@
 //! The results of a folder as rows: from its records, or from `effects.json` where records were left behind.
 
 mod folder;
+pub(crate) mod form;
 mod machine;
 mod rows;
 
