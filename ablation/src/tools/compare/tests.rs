@@ -5,6 +5,7 @@ use super::*;
 use crate::analyse::{analyse_proven, fixture::Study};
 use crate::prove;
 use crate::tools::results::Measured;
+use crate::tools::results::form::{Form, to_text};
 use ablate_format::{BuildRecord, BuiltBinary};
 use std::path::Path;
 
