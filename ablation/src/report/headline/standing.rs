@@ -238,8 +238,7 @@ impl Standing<'_> {
         let Some(added) = self.added.map(|added| unit.estimate(self.cost(added))) else {
             return format!("{} in {} (no value yet)", self.title, self.workload.name);
         };
-        let value =
-            format!("{} {} {}", signed_point(added.value, added.interval), interval(added.interval), unit.label());
+        let value = format!("{}{} {}", signed_point(added.value, added.interval), ends(added.interval), unit.label());
         let share = self.share().map_or_else(String::new, |share| format!(" ({})", percent(share)));
         format!("{} {}{share} in {}", self.title, value.trim_end(), self.workload.name)
     }
@@ -324,6 +323,11 @@ impl Standing<'_> {
 /// The interval of the size of a difference.
 fn positive(added: Estimate) -> Option<(f64, f64)> {
     if added.value < 0.0 { negated(added).interval } else { added.interval }
+}
+
+/// An interval after its value; nothing where there is none.
+fn ends(ends: Option<(f64, f64)>) -> String {
+    ends.map_or_else(String::new, |ends| format!(" {}", interval(Some(ends))))
 }
 
 /// What is known where nothing stands: the factor is not in a workload.

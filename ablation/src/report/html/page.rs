@@ -116,8 +116,8 @@ fn contents(study: Study<'_>, closing: &[Closing]) -> Markup {
 
 fn answer(parts: &Parts<'_>) -> Markup {
     let content = html! {
-        (tables::document(&parts.sections.answer.without_first_text()))
         @for each in &parts.figures.answer { (figure(each)) }
+        (tables::document(&parts.sections.answer.without_first_text()))
         (tables::document(&parts.sections.claims))
     };
     frame::section("answer", "The answer", &content)
