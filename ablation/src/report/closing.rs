@@ -219,9 +219,9 @@ pub(super) fn failures(document: &mut Document, study: Study<'_>) {
     if analysis.failures.is_empty() {
         document.text(match (analysis.runs, missing) {
             (0, _) => "Nothing was run, so nothing is proven.".to_owned(),
-            (1, None) => "None: the one run is proven.".to_owned(),
-            (runs, None) => format!("None: all {} runs are proven.", count(runs)),
-            (runs, Some(_)) => format!("None of the {} that there are.", counted(runs, "run")),
+            (1, None) => "None: the one run agrees with the plan.".to_owned(),
+            (runs, None) => format!("None: all {} runs agree with the plan.", count(runs)),
+            (runs, Some(_)) => format!("None: the {} so far agree with the plan.", counted(runs, "run")),
         });
         return;
     }

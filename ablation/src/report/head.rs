@@ -275,7 +275,7 @@ fn factor_rows(workload: &WorkloadAnalysis) -> Vec<FactorRow> {
         value: effect.cost(),
         of_baseline: effect.cost_share(),
         share: effect.added_of_gap(),
-        verdict: effect.said().word(),
+        verdict: effect.word(),
         proof: proof(workload, &effect.title()),
     };
     let mut rows: Vec<FactorRow> = workload.top_costs().iter().take(3).map(claimed).collect();

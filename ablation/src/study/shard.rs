@@ -78,7 +78,11 @@ pub(super) fn same(before: &Manifest, now: &Manifest, dir: &Path) -> Result<(), 
         None => "no --shard".to_owned(),
     };
     if said(&before.shard) != said(&now.shard) {
-        return differs(format!("it was started with {}, and this call has {}", said(&before.shard), said(&now.shard)));
+        return differs(format!(
+            "it was started with {}, and this call has {}; give the same",
+            said(&before.shard),
+            said(&now.shard)
+        ));
     }
     if before.shard.as_ref().map(|shard| &shard.machine) != now.shard.as_ref().map(|shard| &shard.machine) {
         return differs(

@@ -109,7 +109,7 @@ fn targets_are_judged_beside_peers_of_which_one_is_missing() {
         "MiB rss-peak",
         "t-missed missed: close to the best; plain, instant",
         "t-gone not judged: as good as one that is not there; peer `gone` is not on this machine.",
-        "None: all 42 runs are proven.",
+        "None: all 42 runs agree with the plan.",
     ] {
         assert!(said.out.contains(part), "expected `{part}` in:\n{}", said.out);
     }

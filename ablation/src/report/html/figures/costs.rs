@@ -1,7 +1,7 @@
 //! What factors cost: forest plots, time against memory, and interactions.
 
 use super::figure::{Figure, id, mark, timed};
-use crate::analyse::{Effect, Response, Verdict, WorkloadAnalysis};
+use crate::analyse::{Effect, Proof, Response, Verdict, WorkloadAnalysis};
 use crate::report::content::Study;
 use crate::report::figure::forest::{self, Axis, Row};
 use crate::report::figure::grid::{self, Square};
@@ -33,7 +33,10 @@ pub(super) fn claims(study: Study<'_>) -> Option<Figure> {
         id: "claims".to_owned(),
         title: "What costs and what saves, in percent of the baseline".to_owned(),
         words: words(&rows),
-        legend: format!("Every effect that was told apart from 0, with its 95 % interval; + costs.{left_out}"),
+        legend: format!(
+            "Every effect that was told apart from 0, with its 95 % interval; + costs. Grey: nothing proves that the switch \
+             does anything, so no cost of it is claimed.{left_out}"
+        ),
         svg: forest::draw(&rows, Axis::of("% of the baseline"), None),
         origin: timed(study, None),
     })
@@ -52,8 +55,11 @@ fn claim(standing: &Standing<'_>) -> Option<(f64, Row)> {
     let row = Row {
         name: format!("{} in {}", standing.title, standing.workload.name),
         mark: Some(mark(scaled)),
-        tone: tone(standing.verdict),
-        text: percent(share),
+        tone: tone(standing.verdict, standing.proof),
+        text: match standing.proof {
+            Proof::Unproven => format!("{} unproven", percent(share)),
+            _ => percent(share),
+        },
     };
     Some((share, row))
 }
@@ -72,8 +78,9 @@ pub(super) fn attribution(study: Study<'_>, workload: &WorkloadAnalysis) -> Opti
         Row {
             name: standing.title.clone(),
             mark: cost.map(|cost| Mark { outer: outer(standing, unit), ..mark(cost) }),
-            tone: tone(standing.verdict),
+            tone: tone(standing.verdict, standing.proof),
             text: match cost {
+                _ if standing.proof == Proof::Unproven => Proof::Unproven.as_str().to_owned(),
                 Some(cost) if standing.is_claim() => {
                     format!("{} {}", signed_point(cost.value, cost.interval), interval(cost.interval))
                 }
@@ -121,7 +128,12 @@ pub(super) fn memory(study: Study<'_>, workload: &WorkloadAnalysis) -> Option<Fi
     let place = |effect: &Effect| {
         let sibling = workload.sibling(effect, Response::RssPeakBytes)?;
         let (x, y) = (mark(unit.estimate(effect.cost()?)), bytes(sibling.cost()?));
-        Some(Place { name: effect.title(), x, y, tones: [tone(effect.said()), tone(sibling.said())] })
+        Some(Place {
+            name: effect.title(),
+            x,
+            y,
+            tones: [effect, sibling].map(|effect| tone(effect.said(), effect.proof)),
+        })
     };
     let of_factor = |name: &str| workload.main_effects().find(|e| e.attribution && e.factor == name).and_then(place);
     let places: Vec<Place> = study.manifest.plan.factors.iter().filter_map(|factor| of_factor(&factor.name)).collect();
@@ -193,8 +205,9 @@ pub(super) fn interactions(study: Study<'_>, workload: &WorkloadAnalysis) -> Opt
     })
 }
 
-fn tone(verdict: Verdict) -> Tone {
+fn tone(verdict: Verdict, proof: Proof) -> Tone {
     match verdict {
+        _ if proof == Proof::Unproven => Tone::Open,
         Verdict::Costs => Tone::Cost,
         Verdict::Saves => Tone::Saving,
         _ => Tone::Open,
