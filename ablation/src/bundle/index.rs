@@ -92,6 +92,11 @@ impl Index {
             format: u32,
         }
         let path = dir.join(INDEX);
+        let is_index = |found: &std::fs::Metadata| found.is_dir() || (found.is_file() && found.len() <= INDEX_MAX);
+        if path.metadata().is_ok_and(|found| !is_index(&found)) {
+            let why = "is no index: it is no file, or too large for one".to_owned();
+            return Err(BundleError::Damaged { path, why });
+        }
         let text = match std::fs::read(&path) {
             Ok(text) => text,
             Err(e) if matches!(e.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => {
@@ -107,9 +112,19 @@ impl Index {
         if format > FORMAT {
             return Err(BundleError::Version { dir: dir.to_owned(), format });
         }
-        serde_json::from_slice(&text).map_err(damaged)
+        let index: Index = serde_json::from_slice(&text).map_err(damaged)?;
+        let has_layouts = |build: &Build| build.record.layouts.len() + 1 == index.layouts as usize;
+        let is_whole = |build: &Build| build.is_installed || build.record.result.is_err() || has_layouts(build);
+        if index.format != FORMAT || !index.builds.iter().all(is_whole) {
+            let why = "is damaged: it has another number of code layouts than it says, or no version".to_owned();
+            return Err(BundleError::Damaged { path, why });
+        }
+        Ok(index)
     }
 }
+
+/// Largest index, in bytes. One of 10,000 builds has 10 MB.
+const INDEX_MAX: u64 = 256 << 20;
 
 impl Cpu {
     /// That of this machine.

@@ -254,6 +254,13 @@ impl Bundle {
     fn checked(&self, path: &str, sha256: &str) -> Result<PathBuf, BundleError> {
         let path = index::within(&self.dir, path)?;
         let damaged = |why: &str| Err(BundleError::Damaged { path: path.clone(), why: why.to_owned() });
+        // A pipe would be waited for, and a link may lead anywhere.
+        let is_within = |found: &PathBuf| self.dir.canonicalize().is_ok_and(|dir| found.starts_with(dir));
+        match path.canonicalize() {
+            Ok(found) if !is_within(&found) => return damaged("is a link to a file outside of the bundle"),
+            Ok(found) if !found.is_file() => return damaged("is no file"),
+            _ => {}
+        }
         match sha256_of(&path) {
             Ok(found) if found == sha256 => Ok(path),
             Ok(_) => damaged("is not what was built: its SHA-256 differs from the index"),

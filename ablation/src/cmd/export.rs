@@ -1,6 +1,6 @@
 //! `cargo ablate export`.
 
-use super::output::{Ended, OutputError, out_path, print_bytes};
+use super::output::{Ended, OutputError, out_file, print_bytes};
 use crate::report::export::{self, Format};
 use crate::report::{self, ReportError};
 use crate::support::exit::{ExitStatus, ShellCode};
@@ -18,7 +18,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "FORMAT", value_enum)]
     format: Chosen,
     /// Write to this file instead of standard output.
-    #[arg(long, value_name = "FILE", value_parser = out_path())]
+    #[arg(long, value_name = "FILE", value_parser = out_file())]
     out: Option<PathBuf>,
 }
 

@@ -1,10 +1,10 @@
 //! The options of subcommands that print an answer about several results, and write it to files.
 
-use super::output::{out_path, print};
+use super::output::{out_file, print};
 use crate::support::exit::ExitStatus;
 use crate::support::settings::Settings;
 use crate::tools::results::form::{self, Form, InForms};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// In which forms the answer is wanted.
 #[derive(Debug, clap::Args)]
@@ -16,14 +16,20 @@ pub(super) struct Forms {
     #[arg(long)]
     json: bool,
     /// Write the tables as Markdown to this file.
-    #[arg(long, value_name = "FILE", value_parser = out_path())]
+    #[arg(long, value_name = "FILE", value_parser = out_file())]
     markdown: Option<PathBuf>,
     /// Write one page of HTML with figures to this file. It needs no network.
-    #[arg(long, value_name = "FILE", value_parser = out_path())]
+    #[arg(long, value_name = "FILE", value_parser = out_file())]
     html: Option<PathBuf>,
 }
 
 impl Forms {
+    /// Whether a file that is written is this one, under whatever name.
+    pub(super) fn writes_to(&self, file: &Path) -> bool {
+        let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        [&self.markdown, &self.html].into_iter().flatten().any(|written| real(written) == real(file))
+    }
+
     /// Writes the files and prints the answer.
     ///
     /// # Errors

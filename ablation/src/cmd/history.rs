@@ -2,7 +2,7 @@
 
 use super::forms::Forms;
 use super::output::{Ended, out_path};
-use crate::support::exit::ShellCode;
+use crate::support::exit::{ExitStatus, ShellCode};
 use crate::support::settings::Settings;
 use crate::tools::history::{self, Request};
 use std::path::PathBuf;
@@ -23,7 +23,21 @@ pub(super) struct Args {
     forms: Forms,
 }
 
+/// A report would take the place of the results that it is of.
+#[derive(Debug, thiserror::Error)]
+#[error("{} keeps the results, so no report is written over it; name another file for --markdown and --html", .0.display())]
+struct KeptFile(PathBuf);
+
+impl ExitStatus for KeptFile {
+    fn exit(&self) -> ShellCode {
+        ShellCode::WrongCall
+    }
+}
+
 pub(super) fn run(args: Args, settings: &Settings) -> Ended {
+    if let Some(file) = args.file.as_ref().filter(|file| args.forms.writes_to(file)) {
+        return Err(Box::new(KeptFile(file.clone())));
+    }
     let request = Request { dirs: args.dirs, file: args.file, add: args.add };
     let history = history::history(&request)?;
     args.forms.show(&history, settings)?;

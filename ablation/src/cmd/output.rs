@@ -2,6 +2,7 @@
 
 use crate::support::exit::{ExitStatus, ShellCode};
 use crate::support::text::printable_lines;
+use ablate_format::{EFFECTS, MANIFEST, RECORDS, SCREENING};
 use clap::builder::{PathBufValueParser, TypedValueParser as _};
 use std::io::{self, Write as _};
 use std::path::PathBuf;
@@ -26,6 +27,20 @@ pub(super) fn out_path() -> impl clap::builder::TypedValueParser<Value = PathBuf
     PathBufValueParser::new().try_map(|path: PathBuf| match path.as_os_str() == "-" {
         true => Err("results are files, not one stream: name a file or folder, or write `./-` for one of that name"),
         false => Ok(path),
+    })
+}
+
+/// Files that a folder of results is made from.
+const SOURCES: [&str; 5] = [MANIFEST, RECORDS, EFFECTS, SCREENING, "index.json"];
+
+/// The path of a file to write. Those that results are made from are refused: they cannot be made again.
+pub(super) fn out_file() -> impl clap::builder::TypedValueParser<Value = PathBuf> {
+    out_path().try_map(|path: PathBuf| {
+        let is_source = path.file_name().is_some_and(|name| SOURCES.iter().any(|source| name == *source));
+        match is_source && path.exists() {
+            true => Err("results are made from it, so it is not overwritten: name another file"),
+            false => Ok(path),
+        }
     })
 }
 

@@ -24,7 +24,7 @@ pub(crate) fn missing(manifest: &Manifest) -> Option<String> {
     Some(format!("{} of {of} shards; {} missing", manifest.shards.len(), named(blocks)))
 }
 
-/// The blocks of the shard in a folder, in words: `shard 2 of 3, blocks 1, 4, 7 …`; `None` where it is no shard.
+/// The blocks of the shard in a folder, in words: `shard 2 of 3, blocks 2, 5, 8 …`; `None` where it is no shard.
 pub(crate) fn part(manifest: &Manifest) -> Option<String> {
     let shard = manifest.shard.as_ref()?;
     let blocks = named((0..manifest.blocks).filter(|block| shard.has(*block)));
@@ -32,9 +32,9 @@ pub(crate) fn part(manifest: &Manifest) -> Option<String> {
     Some(format!("shard {} of {}, {blocks}", shard.number, shard.of))
 }
 
-/// `blocks 1, 4, 7 … are`.
+/// `blocks 2, 5, 8 … are`, counted from 1 as the progress of a run does.
 fn named(blocks: impl Iterator<Item = u32>) -> String {
-    let blocks: Vec<String> = blocks.map(|block| block.to_string()).collect();
+    let blocks: Vec<String> = blocks.map(|block| (block + 1).to_string()).collect();
     let more = if blocks.len() > NAMED_BLOCKS { " …" } else { "" };
     let first = blocks.iter().take(NAMED_BLOCKS).cloned().collect::<Vec<_>>().join(", ");
     if blocks.len() == 1 { format!("block {first} is") } else { format!("blocks {first}{more} are") }
@@ -56,9 +56,9 @@ mod tests {
         assert_eq!(missing(&study()), None);
         assert_eq!(missing(&merged(&[1, 2, 3], 3, 12)), None);
         let said = |numbers: &[u32], of, blocks| missing(&merged(numbers, of, blocks)).expect("some are missing");
-        assert_eq!(said(&[1, 3], 3, 12), "2 of 3 shards; blocks 1, 4, 7 … are missing");
-        assert_eq!(said(&[2], 2, 4), "1 of 2 shards; blocks 0, 2 are missing");
-        assert_eq!(said(&[1], 2, 2), "1 of 2 shards; block 1 is missing");
+        assert_eq!(said(&[1, 3], 3, 12), "2 of 3 shards; blocks 2, 5, 8 … are missing");
+        assert_eq!(said(&[2], 2, 4), "1 of 2 shards; blocks 1, 3 are missing");
+        assert_eq!(said(&[1], 2, 2), "1 of 2 shards; block 2 is missing");
     }
 
     #[test]
@@ -67,6 +67,6 @@ mod tests {
             |number| Manifest { shard: Some(Shard { number, of: 3, machine: String::new() }), blocks: 7, ..study() };
         assert_eq!((blocks(&study()), blocks(&shard(1)), blocks(&shard(3))), (3, 3, 2));
         assert_eq!((blocks(&merged(&[1, 2, 3], 3, 7)), blocks(&merged(&[2, 3], 3, 7))), (7, 4));
-        assert_eq!((part(&shard(2)).as_deref(), part(&study())), (Some("shard 2 of 3, blocks 1, 4"), None));
+        assert_eq!((part(&shard(2)).as_deref(), part(&study())), (Some("shard 2 of 3, blocks 2, 5"), None));
     }
 }

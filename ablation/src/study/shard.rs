@@ -43,7 +43,8 @@ impl ExitStatus for ShardError {
 /// # Errors
 /// Why it is none, for people.
 pub(crate) fn of_text(text: &str) -> Result<Shard, String> {
-    let numbers = text.split_once('/').and_then(|(number, of)| Some((number.parse().ok()?, of.parse().ok()?)));
+    let whole = |text: &str| text.bytes().all(|digit| digit.is_ascii_digit()).then(|| text.parse().ok()).flatten();
+    let numbers = text.split_once('/').and_then(|(number, of)| Some((whole(number)?, whole(of)?)));
     let way = "shard 1 of 3 is 1/3, and the last is 3/3";
     match numbers {
         None => Err(format!("not two whole numbers with a slash between them; {way}")),

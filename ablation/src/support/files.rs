@@ -12,11 +12,19 @@ const PLAIN: u32 = 0o666;
 /// Permissions of a new program before the umask: read, write and execute.
 const PROGRAM: u32 = 0o777;
 
-/// Replaces a file as a whole: after a crash or a power loss it has either the old or the new content.
+/// Replaces a file as a whole: after a crash or a power loss it has either the old or the new content. A link stays, and what
+/// it leads to is replaced; a device or a pipe is written to.
 ///
 /// # Errors
 /// The system's error; the old content stays then.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    // Where nothing is yet, the path is that of the new file.
+    let place = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let path = place.as_path();
+    let kind = path.metadata().ok().map(|found| found.file_type());
+    if kind.is_some_and(|kind| !kind.is_file() && !kind.is_dir()) {
+        return File::options().write(true).open(path)?.write_all(bytes);
+    }
     let mut file = beside(path, PLAIN)?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
@@ -94,7 +102,9 @@ const HALF: &str = ".new-";
 /// A temporary file in the folder of a path, which can take the path's place by renaming.
 fn beside(path: &Path, mode: u32) -> io::Result<NamedTempFile> {
     let prefix = format!("{HALF}{}-", std::process::id());
-    Builder::new().prefix(&prefix).permissions(Permissions::from_mode(mode)).tempfile_in(folder(path))
+    let made = Builder::new().prefix(&prefix).permissions(Permissions::from_mode(mode)).tempfile_in(folder(path));
+    // The system's words alone: the name of the temporary file says nothing to a reader.
+    made.map_err(|error| error.raw_os_error().map_or(error, io::Error::from_raw_os_error))
 }
 
 /// Whether a name is that of a half-written file, whose process may have been killed.
@@ -141,6 +151,26 @@ mod tests {
         std::fs::create_dir(dir.path().join("y")).expect("creates");
         assert!(replace(&dir.path().join("y"), b"z").is_err());
         assert_eq!(std::fs::read_dir(dir.path()).expect("lists").count(), 2);
+    }
+
+    #[test]
+    fn a_link_stays_and_a_pipe_is_written_to() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let (file, link, pipe) = (dir.path().join("file"), dir.path().join("link"), dir.path().join("pipe"));
+        std::fs::write(&file, "old").expect("writes");
+        std::os::unix::fs::symlink(&file, &link).expect("links");
+        replace(&link, b"new").expect("replaces");
+        assert_eq!(std::fs::read_to_string(&file).expect("reads"), "new");
+        assert!(link.symlink_metadata().expect("is there").is_symlink());
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+        assert!(made.expect("mkfifo starts").success());
+        let reader = std::thread::spawn({
+            let pipe = pipe.clone();
+            move || std::fs::read_to_string(pipe).expect("reads")
+        });
+        replace(&pipe, b"through").expect("writes");
+        assert_eq!(reader.join().expect("ends"), "through");
+        assert!(!pipe.metadata().expect("is there").is_file());
     }
 
     #[test]

@@ -173,7 +173,7 @@ fn what_does_not_belong_together_is_not_merged() {
     // Two of three: joined, and incomplete.
     let said = bench.ablate(&["merge", "s3", "s1", "--out", "merged"]);
     assert_eq!(said.code, 1, "{said:#?}");
-    said.complains(&["2 of 3 shards; blocks 1, 4, 7 … are missing", "24 of 36 planned runs have records"]);
+    said.complains(&["2 of 3 shards; blocks 2, 5, 8 … are missing", "24 of 36 planned runs have records"]);
     assert!(said.unwrapped().contains("8 blocks of 1 workload"), "{said:#?}");
     let said = bench.ablate(&["merge", "s1", "--out", "merged"]);
     assert_eq!(said.code, 2);

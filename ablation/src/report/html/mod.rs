@@ -34,6 +34,7 @@ pub(super) fn proof(study: Study<'_>) -> Document {
 /// Makes the page.
 pub(super) fn page(study: Study<'_>, sections: &Sections) -> Page {
     let figures = figures::of_study(study);
-    let files = figures.all().map(|figure| (format!("{}.svg", figure.id), figure.svg.clone())).collect();
-    Page { html: page::render(study, sections, &figures, &profiles::read(study.dir)).into_string(), figures: files }
+    let html = page::render(study, sections, &figures, &profiles::read(study.dir)).into_string();
+    let files = figures.into_all().map(|figure| (format!("{}.svg", figure.id), figure.svg)).collect();
+    Page { html, figures: files }
 }

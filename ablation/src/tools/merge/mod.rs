@@ -9,7 +9,8 @@ use crate::store::{self, Folder, StoreError, shards};
 use crate::support::count::counted;
 use crate::support::exit::{ExitStatus, ShellCode};
 use crate::support::progress::{note, warn};
-use ablate_format::{InstrumentStatus, Manifest, Shard, StudyMachine};
+use ablate_format::{InstrumentStatus, Manifest, Pass, Shard, StudyMachine};
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 /// Shards that cannot be joined.
@@ -30,6 +31,24 @@ pub(crate) enum MergeError {
     #[error("{dir}: a study is still running in this folder; wait for its end")]
     InUse {
         /// The folder.
+        dir: PathBuf,
+    },
+    /// The number of a shard cannot be.
+    #[error("{dir} is damaged: it says that it is shard {number} of {of}; run this shard again")]
+    NoSuchShard {
+        /// The folder.
+        dir: PathBuf,
+        /// Number of the shard.
+        number: u32,
+        /// Number of shards.
+        of: u32,
+    },
+    /// The result would be a part of its own source.
+    #[error("{out} lies inside of {dir}, which is merged into it; give another folder with --out")]
+    Inside {
+        /// The folder of the result.
+        out: PathBuf,
+        /// The folder of the shard.
         dir: PathBuf,
     },
     /// The folder of the result has files.
@@ -87,6 +106,12 @@ struct Part {
 pub(crate) fn merge(dirs: &[PathBuf], out: &Path) -> Result<(), MergeError> {
     let mut parts = dirs.iter().map(|dir| part(dir)).collect::<Result<Vec<Part>, _>>()?;
     check(&parts)?;
+    let place = std::path::absolute(out).unwrap_or_else(|_| out.to_owned());
+    let place = place.ancestors().find_map(|above| above.canonicalize().ok()).unwrap_or(place);
+    let around = parts.iter().find(|part| part.dir.canonicalize().is_ok_and(|dir| place.starts_with(dir)));
+    if let Some(part) = around {
+        return Err(MergeError::Inside { out: out.to_owned(), dir: part.dir.clone() });
+    }
     parts.sort_by_key(|part| part.shard.number);
     let (machines, of_part) = machines(&parts);
     let merged = manifest(&parts, machines);
@@ -97,9 +122,14 @@ pub(crate) fn merge(dirs: &[PathBuf], out: &Path) -> Result<(), MergeError> {
     let mut records = folder.records()?;
     for (part, machine) in parts.iter().zip(of_part) {
         let mut written = Ok(());
+        let (mut there, mut foreign, mut known) = (0, 0, HashSet::new());
         let read = ablate_format::read_records(&part.dir, |mut record| {
             record.machine = machine;
-            if written.is_ok() {
+            let is_own = record.pass != Pass::Timing || part.shard.has(record.block);
+            if !is_own || !known.insert(store::key(&record)) {
+                foreign += 1;
+            } else if written.is_ok() {
+                there += 1;
                 written = records.append(&record);
             }
         });
@@ -108,6 +138,13 @@ pub(crate) fn merge(dirs: &[PathBuf], out: &Path) -> Result<(), MergeError> {
             note(&format!("{}:{}: left out: {}", path.display(), bad.line, bad.why));
         }
         written?;
+        if there == 0 {
+            warn(&format!("{} has no records, so its blocks are missing", part.dir.display()));
+        }
+        if foreign > 0 {
+            let (dir, records) = (part.dir.display(), counted(foreign, "record"));
+            note(&format!("{dir}: left out: {records} of another shard, or of a run that is there already"));
+        }
     }
     records.sync()?;
     // As the last file, so that a merge that was interrupted leaves no study.
@@ -129,6 +166,9 @@ fn part(dir: &Path) -> Result<Part, MergeError> {
     match manifest.shard.clone() {
         _ if !manifest.shards.is_empty() => no_shard("a study that was merged already"),
         None => no_shard("a whole study"),
+        Some(Shard { number, of, .. }) if number == 0 || number > of => {
+            Err(MergeError::NoSuchShard { dir: dir.to_owned(), number, of })
+        }
         Some(shard) => Ok(Part { dir: dir.to_owned(), manifest, shard }),
     }
 }

@@ -20,8 +20,8 @@ pub(super) struct Figures {
 }
 
 impl Figures {
-    pub(super) fn all(&self) -> impl Iterator<Item = &Figure> {
-        self.answer.iter().chain(self.workloads.iter().flatten())
+    pub(super) fn into_all(self) -> impl Iterator<Item = Figure> {
+        self.answer.into_iter().chain(self.workloads.into_iter().flatten())
     }
 }
 
