@@ -55,8 +55,14 @@ pub struct Asked {
 /// What the screen says.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ScreenResult {
-    /// Blocks that it ran.
+    /// Blocks at its last look.
     pub blocks: u32,
+    /// Most blocks that it runs; `None` in files that do not say it.
+    #[serde(default)]
+    pub planned_blocks: Option<u32>,
+    /// Whether it is over, so that no more blocks follow; `None` in files that do not say it.
+    #[serde(default)]
+    pub complete: Option<bool>,
     /// Cells of its design.
     pub cells: usize,
     /// Distinct binaries.
@@ -120,8 +126,11 @@ pub struct SuspectedPair {
 /// What the clean stage says.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CleanResult {
-    /// Blocks that it ran.
+    /// Whole blocks that there are.
     pub blocks: u32,
+    /// Blocks that are planned. While there are fewer, every value is preliminary. `None` in files that do not say it.
+    #[serde(default)]
+    pub planned_blocks: Option<u32>,
     /// Its design, for people.
     pub design: String,
     /// Cells of its design.

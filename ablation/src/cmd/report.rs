@@ -62,9 +62,16 @@ pub(super) fn run(args: &Args, settings: &Settings) -> Ended {
             }
             return Ok(code);
         }
-        let (text, is_proven) = screen::report(&args.dir, args.printed.json, settings)?;
-        print(&text)?;
-        return Ok(if is_proven { ShellCode::Good } else { ShellCode::BadRuns });
+        if screen::stages(&args.dir).iter().any(|stage| store::is_in_use(stage)) {
+            note("the screening is still running; the report covers the runs so far");
+        }
+        let told = screen::report(&args.dir, args.printed.json, settings)?;
+        print(&told.text)?;
+        if let Some(why) = &told.preliminary {
+            note(why);
+        }
+        let is_good = told.is_proven && told.preliminary.is_none();
+        return Ok(if is_good { ShellCode::Good } else { ShellCode::BadRuns });
     }
     store::check_begun(&args.dir)?;
     let is_running = store::is_in_use(&args.dir);

@@ -121,17 +121,30 @@ fn killing(when: &str) -> String {
 }
 
 #[test]
-fn a_screening_that_was_killed_goes_on_in_every_stage() {
-    for when in
-        ["[ -d out/clean ]", "[ -e out/screen/records.jsonl ] && [ $(wc -l < out/screen/records.jsonl) -gt 30 ]"]
-    {
+fn a_screening_that_was_killed_is_preliminary_and_goes_on_in_every_stage() {
+    let after = |stage: &str, lines: u32| {
+        format!("[ -e out/{stage}/records.jsonl ] && [ $(wc -l < out/{stage}/records.jsonl) -gt {lines} ]")
+    };
+    // A block of the screen has 25 records, and one of the clean stage 5.
+    for (when, so_far) in [
+        ("[ -d out/clean ]", "the clean stage has no complete block so far"),
+        (&after("screen", 30), "the screen has no look so far"),
+        (&after("clean", 12), "2 of 6 blocks of the clean stage are complete"),
+    ] {
         let bench = bench(TWO_AND_BOTH, &killing(when), &ten_factors());
         std::fs::write(bench.path("kill"), "").expect("writes");
         let said = screen(&bench, &["--margin", "2"]);
         assert_eq!(said.code, -1, "{when}: {said:#?}");
         let before = std::fs::read_to_string(bench.path("out/screen/records.jsonl")).expect("there are records");
-        // What can be said already is said.
-        assert_eq!(bench.ablate(&["report", "out"]).code, 0, "{when}");
+        // What can be said already is said, and that it is not all.
+        let report = bench.ablate(&["report", "out"]);
+        report.complains(&[&format!("{so_far}, so every interval is preliminary")]);
+        let is_preliminary = report.out.starts_with("Preliminary (") || report.out.starts_with("Not known yet: ");
+        assert!(report.code == 1 && is_preliminary, "{when}: {report:#?}");
+        let clean = &result(&bench)["clean"];
+        if when.contains("clean/") {
+            assert_eq!((&clean["blocks"], &clean["planned_blocks"]), (&2.into(), &6.into()));
+        }
         let said = screen(&bench, &["--resume"]);
         assert_eq!(said.code, 0, "{when}: {said:#?}");
         let all = result(&bench);

@@ -61,16 +61,18 @@ pub(super) fn claims(
         }
     }
     let cells = ids.len();
-    let processes = cells * all.len() * manifest.blocks as usize;
+    let blocks = analysis.blocks as u32;
+    let processes = cells * all.len() * analysis.blocks;
     Ok(CleanResult {
-        blocks: manifest.blocks,
+        blocks,
+        planned_blocks: Some(manifest.blocks),
         design: described(kind, manifest, cells),
         cells,
         builds: manifest.builds.len(),
         processes,
         unproven: unproven(runs),
         effects: rows,
-        one_at_a_time: one_at_a_time(asked, manifest, &all, (screen.processes + processes) as f64, seconds),
+        one_at_a_time: one_at_a_time(asked, blocks, &all, (screen.processes + processes) as f64, seconds),
     })
 }
 
@@ -126,12 +128,12 @@ fn described(kind: DesignKind, manifest: &Manifest, cells: usize) -> String {
 /// fall with the root of the blocks, and an interaction is made of four cells, so its variance is twice that.
 fn one_at_a_time(
     asked: &Asked,
-    manifest: &Manifest,
+    blocks: u32,
     all: &[Of<'_>],
     processes: f64,
     seconds_per_process: f64,
 ) -> Option<OneAtATime> {
-    let (blocks, factors, workloads) = (f64::from(manifest.blocks), asked.factors.len() as f64, all.len() as f64);
+    let (blocks, factors, workloads) = (f64::from(blocks), asked.factors.len() as f64, all.len() as f64);
     let mut least: Option<OneAtATime> = None;
     for of in all {
         let error = |is_main: bool| {

@@ -85,6 +85,8 @@ pub(super) fn decide(
     Ok(Decided {
         result: ScreenResult {
             blocks: seen,
+            planned_blocks: asked.looks.last().copied(),
+            complete: Some(over.is_some() || asked.looks.last() == Some(&seen)),
             cells,
             builds,
             processes,

@@ -1,5 +1,6 @@
 //! A screening for people: the answer first, then what the clean stage found, what was dropped and why, and what it took.
 
+use super::progress::{lead, so_far};
 use crate::report::document::{Document, Table};
 use crate::report::number::{MISSING, count, counted, number, signed_point};
 use crate::support::count::counted_verb;
@@ -54,11 +55,17 @@ pub(super) fn answer(screening: &Screening) -> String {
     };
     let kept = screen.factors.iter().filter(|factor| factor.kept).count();
     let margin = number(screening.asked.margin_percent);
+    let lead = lead(screening).unwrap_or_default();
+    if screen.complete == Some(false) {
+        let open = screen.factors.iter().filter(|factor| factor.why == "open").count();
+        let are = counted_verb(open, "factor", ["is", "are"]);
+        return format!("{lead}{are} not decided, of {all}");
+    }
     if kept == 0 {
         return format!("None of {} costs or saves {margin} % or more", counted(all, "factor"));
     }
     let Some(clean) = &screening.clean else {
-        return format!("Not complete: the screen keeps {kept} of {}", counted(all, "factor"));
+        return format!("{lead}the screen keeps {kept} of {}", counted(all, "factor"));
     };
     let mut mains: Vec<&str> = Vec::new();
     let mut pairs: Vec<String> = Vec::new();
@@ -76,7 +83,7 @@ pub(super) fn answer(screening: &Screening) -> String {
         0 => "no interaction is found".to_owned(),
         found => format!("{} found ({})", counted_verb(found, "interaction", ["is", "are"]), first(&pairs, 3)),
     };
-    format!("{matter} of {all}{listed}; {interact}")
+    format!("{lead}{matter} of {all}{listed}; {interact}")
 }
 
 /// The first names, at most `most`, and how many more there are.
@@ -125,8 +132,12 @@ fn found(document: &mut Document, screening: &Screening, clean: &CleanResult) {
              larger --margin, or fewer factors",
         );
     }
-    document.item(format!("clean stage: {}, {}", clean.design, counted(clean.blocks as usize, "block")));
-    if clean.effects.iter().all(|effect| effect.p.is_none()) {
+    let blocks = match clean.planned_blocks.filter(|planned| *planned > clean.blocks) {
+        Some(planned) => format!("{} of {}", clean.blocks, counted(planned as usize, "block")),
+        None => counted(clean.blocks as usize, "block"),
+    };
+    document.item(format!("clean stage: {}, {blocks}", clean.design));
+    if so_far(screening).is_none() && clean.effects.iter().all(|effect| effect.p.is_none()) {
         document.item("no effect has an interval: 6 blocks are needed, so give more with --blocks");
     }
 }
