@@ -17,8 +17,13 @@ command = ["sh", "-c", """
 x=1000
 %COST%
 levels=
-for i in 1 2 3 4 5 6 7 8 9 10; do eval v=\\$F$i; levels="$levels,\\"f$i\\":\\"${v:-on}\\""; done
-echo "{\\"format\\":2,\\"operations\\":1,\\"levels\\":{${levels#,}},\\"counters\\":{},\\"checksum\\":\\"1\\",\\"latency_over\\":\\"operations\\",\\"samples\\":1,\\"latency_ns_p10\\":$x,\\"latency_ns_p50\\":$x,\\"latency_ns_p99\\":$x,\\"latency_ns_mean\\":$x}"
+counters=
+for i in 1 2 3 4 5 6 7 8 9 10; do
+  eval v=\\$F$i
+  levels="$levels,\\"f$i\\":\\"${v:-on}\\""
+  counters="$counters,\\"f$i\\":{\\"seen\\":$([ -n "$v" ] && echo 0 || echo 1)}"
+done
+echo "{\\"format\\":2,\\"operations\\":1,\\"levels\\":{${levels#,}},\\"counters\\":{${counters#,}},\\"checksum\\":\\"1\\",\\"latency_over\\":\\"operations\\",\\"samples\\":1,\\"latency_ns_p10\\":$x,\\"latency_ns_p50\\":$x,\\"latency_ns_p99\\":$x,\\"latency_ns_mean\\":$x}"
 """]
 %FACTORS%
 [[workload]]
@@ -38,7 +43,11 @@ const TWO_AND_BOTH: &str = r#"
 const HIDDEN: &str = r#"case "${F2:-on} ${F9:-on}" in "on on" | "off off") x=$((x+100));; esac"#;
 
 fn ten_factors() -> String {
-    let factor = |i| format!("[[factor]]\nname = \"f{i}\"\n[factor.levels]\non = {{}}\noff = {{ F{i} = \"off\" }}\n");
+    let factor = |i| {
+        format!(
+            "[[factor]]\nname = \"f{i}\"\nproof = [\"f{i}.seen\"]\n[factor.levels]\non = {{}}\noff = {{ F{i} = \"off\" }}\n"
+        )
+    };
     (1..=10).map(factor).collect()
 }
 
@@ -70,7 +79,10 @@ fn two_of_ten_factors_and_their_interaction_are_found_and_nothing_else() {
     let bench = bench(TWO_AND_BOTH, "", &ten_factors());
     let said = screen(&bench, &[]);
     assert_eq!(said.code, 0, "{said:#?}");
-    assert!(said.out.starts_with("2 factors matter of 10 (f3, f8); 1 interaction is found (f3×f8)"), "{said:#?}");
+    assert!(
+        said.out.starts_with("2 of 10 factors are told apart from 0 (f3, f8); 1 interaction is found (f3×f8)"),
+        "{said:#?}"
+    );
     let all = result(&bench);
     assert_eq!(found(&all), ["f3", "f8", "f3×f8"]);
     // Exact: 60 + 50/2 and 40 + 50/2 of 1,150, and 50.

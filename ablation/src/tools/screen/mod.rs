@@ -9,6 +9,7 @@ mod claims;
 mod decide;
 mod error;
 mod progress;
+mod proof;
 mod scale;
 mod stages;
 mod text;
@@ -320,7 +321,9 @@ fn read_screen(screening: &mut Screening, dir: &Path) -> Result<(), ScreenError>
     let blocks = runs.iter().filter(|run| run.pass == ablate_format::Pass::Timing).map(|run| run.block + 1).max();
     screening.screen = match blocks {
         Some(blocks) if screening.asked.looks.first().is_some_and(|first| *first <= blocks) => {
-            Some(decide::decide(&screening.asked, &manifest, &runs, blocks, &dir)?.result)
+            let mut result = decide::decide(&screening.asked, &manifest, &runs, blocks, &dir)?.result;
+            proof::of_screen(&mut result, &manifest, &runs);
+            Some(result)
         }
         _ => None,
     };
