@@ -93,6 +93,18 @@ fn two_of_ten_factors_and_their_interaction_are_found_and_nothing_else() {
     }
     let dropped = all["screen"]["factors"].as_array().expect("a list").iter().filter(|f| f["why"] == "negligible");
     assert_eq!((dropped.count(), &all["screen"]["cells"], &all["screen"]["blocks"]), (8, &24.into(), &2.into()));
+    // Every stage has its reports, and where a study is asked for its folder is named.
+    for file in ["report.html", "report.md", "effects.json"] {
+        assert!(["out/screen", "out/clean"].iter().all(|stage| bench.path(stage).join(file).is_file()), "{file}");
+    }
+    for words in [&["export", "out", "--format", "csv"][..], &["history", "out"], &["compare", "out", "out/screen"]] {
+        let said = bench.ablate(words);
+        said.complains(&["out is a screening", "give out/clean"]);
+        assert_eq!(said.code, 2, "{said:#?}");
+    }
+    let said = bench.ablate(&["report", "out", "--workload", "plain"]);
+    said.complains(&["leave --workload out", "out/clean"]);
+    assert_eq!(said.code, 2);
     // Each stage is a study of its own, and a report of the folder says the same again.
     for stage in ["out/screen", "out/clean"] {
         assert_eq!(bench.ablate(&["report", stage]).code, 0, "{stage}");
@@ -125,6 +137,40 @@ fn a_screening_without_any_effect_ends_with_its_screen() {
     assert_eq!(said.code, 0, "{said:#?}");
     assert!(said.out.starts_with("None of 10 factors costs or saves 0.500 % or more"), "{said:#?}");
     assert!(!bench.path("out/clean").exists() && result(&bench)["clean"].is_null());
+}
+
+/// The ten factors without their counters.
+fn unproven_factors() -> String {
+    ten_factors().lines().filter(|line| !line.starts_with("proof = ")).map(|line| format!("{line}\n")).collect()
+}
+
+#[test]
+fn a_cost_of_a_switch_that_nothing_proves_is_not_claimed() {
+    let bench = bench(TWO_AND_BOTH, "", &unproven_factors());
+    let said = screen(&bench, &[]);
+    let (all, text) = (result(&bench), said.unwrapped());
+    assert!(said.code == 0 && found(&all).is_empty(), "{said:#?}");
+    assert!(text.starts_with("0 of 10 factors are told apart from 0; 2 factors are unproven (f3, f8); "), "{said:#?}");
+    assert!(text.contains("no cost of these switches is claimed; to prove f3: proof = [\"f3.COUNTER\"]"), "{said:#?}");
+    assert_eq!(
+        (&all["clean"]["effects"][0]["proof"], &all["screen"]["factors"][0]["proof"]),
+        (&"unproven".into(), &"reported".into())
+    );
+}
+
+#[test]
+fn every_switch_of_a_fraction_has_a_cell_that_proves_it() {
+    let cost = "for v in \"$F1\" \"$F2\" \"$F3\" \"$F4\" \"$F5\" \"$F6\"; do [ -n \"$v\" ] || x=$((x+50)); done";
+    for (factors, beside) in [(ten_factors(), 0), (unproven_factors(), 6)] {
+        let bench = bench(cost, "", &factors);
+        let said = screen(&bench, &[]);
+        let (all, text) = (result(&bench), said.unwrapped());
+        assert_eq!((said.code, &all["clean"]["cells"]), (0, &32.into()), "{said:#?}");
+        assert_eq!(all["clean"]["processes"], (32 + beside) * 6, "{said:#?}");
+        let told =
+            if beside == 0 { "6 of 10 factors are told apart from 0 (f1, " } else { "0 of 10 factors are told apart" };
+        assert!(text.starts_with(told), "{said:#?}");
+    }
 }
 
 /// The script kills the runner once, when this is true.

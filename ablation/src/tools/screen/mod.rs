@@ -19,6 +19,7 @@ use crate::benchmarks;
 use crate::builds;
 use crate::config::{self, Study};
 use crate::prove::{self, JudgedRun};
+use crate::report::{self, Screen};
 use crate::store::{self, StoreError};
 use crate::study::until::Until;
 use crate::study::{self, Outcome};
@@ -137,7 +138,12 @@ pub(crate) fn run(request: &Request, settings: &Settings) -> Result<End, ScreenE
         }
         read_clean(&mut screening, &dir)?;
     }
-    Ok(End::Complete(told(&screening, finish(&screening, &dir, settings)?)))
+    let text = finish(&screening, &dir, settings)?;
+    for stage in stages(&dir) {
+        let (manifest, runs) = read(&stage)?;
+        report::write(&stage, &manifest, &runs, Screen::Tables, settings.columns)?;
+    }
+    Ok(End::Complete(told(&screening, text)))
 }
 
 fn told(screening: &Screening, text: String) -> Told {
@@ -161,7 +167,7 @@ pub(crate) fn stages(dir: &Path) -> Vec<PathBuf> {
 ///
 /// # Errors
 /// [`ScreenError`].
-pub(crate) fn report(dir: &Path, is_json: bool, settings: &Settings) -> Result<Told, ScreenError> {
+pub(crate) fn report_again(dir: &Path, is_json: bool, settings: &Settings) -> Result<Told, ScreenError> {
     let mut screening = ablate_format::read_screening(dir).map_err(StoreError::from)?;
     if dir.join(SCREEN).join(MANIFEST).is_file() {
         read_screen(&mut screening, dir)?;

@@ -139,11 +139,19 @@ fn found(document: &mut Document, screening: &Screening, clean: &CleanResult) {
         ));
     }
     let pairs = clean.effects.iter().filter(|effect| effect.factors.len() == 2);
-    let (all, found) = (pairs.clone().count(), pairs.filter(|effect| effect.found).count());
-    if all > found {
+    let is_unproven = |effect: &&CleanEffect| effect.proof.as_deref().is_some_and(|proof| proof != "proven");
+    let (all, found) = (pairs.clone().count(), pairs.clone().filter(|effect| effect.found).count());
+    let unproven = pairs.filter(is_unproven).count();
+    if all > found + unproven {
         document.item(format!(
             "{} told apart from 0, of {all} tested",
-            counted_verb(all - found, "interaction", ["is not", "are not"])
+            counted_verb(all - found - unproven, "interaction", ["is not", "are not"])
+        ));
+    }
+    if unproven > 0 {
+        document.item(format!(
+            "{} of factors that are not proven, so nothing is claimed of them",
+            counted_verb(unproven, "interaction", ["is", "are"])
         ));
     }
     if all == 0 && clean.effects.len() > screening.asked.workloads.len() {
@@ -389,5 +397,41 @@ fn p_value(p: Option<f64>) -> String {
         Some(p) if p < SMALL_P => format!("<{SMALL_P}"),
         Some(p) => format!("{p:.4}"),
         None => MISSING.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn effect(low: f64, high: f64, found: bool, proof: &str) -> String {
+        let (factors, percent) = (vec!["f".to_owned()], Some((low + high) / 2.0));
+        let (low, high, p, proof) = (Some(low), Some(high), Some(0.01), Some(proof.to_owned()));
+        verdict(&CleanEffect { workload: "w".to_owned(), factors, percent, low, high, p, found, proof }, 1.0)
+    }
+
+    #[test]
+    fn verdicts_are_held_to_zero_to_the_margin_and_to_the_proof() {
+        assert_eq!(effect(1.2, 2.0, true, "proven"), "costs");
+        assert_eq!(effect(0.272, 2.06, true, "proven"), "costs, perhaps less than the margin");
+        assert_eq!(effect(-3.0, -1.5, true, "proven"), "saves");
+        assert_eq!(effect(-0.5, 0.5, false, "proven"), "negligible");
+        assert_eq!(effect(-0.5, 1.5, false, "proven"), "not shown");
+        assert_eq!(effect(2.0, 3.0, false, "unproven"), "unproven");
+        assert_eq!(effect(2.0, 3.0, false, "not-exercised"), "not exercised");
+    }
+
+    #[test]
+    fn a_dropped_factor_that_nothing_proves_is_told_apart_from_one_that_is_shown() {
+        let dropped = |proof: Option<&str>| {
+            let (factor, why, workload) = ("f".to_owned(), "negligible".to_owned(), String::new());
+            let (percent, low, high, proof) = (Some(0.0), Some(-0.1), Some(0.1), proof.map(str::to_owned));
+            let factor = ScreenedFactor { factor, kept: false, why, blocks: 2, workload, percent, low, high, proof };
+            reason(&factor, 5.0)
+        };
+        assert_eq!(dropped(Some(NOTHING)), "within ± 5 %; nothing shows that its switch does anything");
+        for shown in [Some("proven"), Some("reported"), Some("binaries"), None] {
+            assert_eq!(dropped(shown), "within ± 5 %");
+        }
     }
 }
