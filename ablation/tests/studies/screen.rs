@@ -100,7 +100,7 @@ fn two_of_ten_factors_and_their_interaction_are_found_and_nothing_else() {
     for words in [&["export", "out", "--format", "csv"][..], &["history", "out"], &["compare", "out", "out/screen"]] {
         let said = bench.ablate(words);
         said.complains(&["out is a screening", "give out/clean"]);
-        assert_eq!(said.code, 2, "{said:#?}");
+        assert_ne!(said.code, 0, "{said:#?}");
     }
     let said = bench.ablate(&["report", "out", "--workload", "plain"]);
     said.complains(&["leave --workload out", "out/clean"]);
