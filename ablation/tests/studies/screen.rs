@@ -102,9 +102,9 @@ fn two_of_ten_factors_and_their_interaction_are_found_and_nothing_else() {
         said.complains(&["out is a screening", "give out/clean"]);
         assert_ne!(said.code, 0, "{said:#?}");
     }
-    let said = bench.ablate(&["report", "out", "--workload", "plain"]);
-    said.complains(&["leave --workload out", "out/clean"]);
-    assert_eq!(said.code, 2);
+    let refused = bench.ablate(&["report", "out", "--workload", "plain"]);
+    refused.complains(&["leave --workload out", "out/clean"]);
+    assert_eq!(refused.code, 2);
     // Each stage is a study of its own, and a report of the folder says the same again.
     for stage in ["out/screen", "out/clean"] {
         assert_eq!(bench.ablate(&["report", stage]).code, 0, "{stage}");

@@ -64,7 +64,12 @@ pub(super) fn answer(screening: &Screening) -> String {
         return format!("{lead}{are} not decided, of {all}");
     }
     if kept == 0 {
-        return format!("None of {} costs or saves {margin} % or more", counted(all, "factor"));
+        let unproven = screen.factors.iter().filter(|factor| factor.proof.as_deref() == Some(NOTHING)).count();
+        let but = match unproven {
+            0 => String::new(),
+            open => format!("; for {open} of these nothing shows that the switch does anything"),
+        };
+        return format!("None of {} costs or saves {margin} % or more{but}", counted(all, "factor"));
     }
     let Some(clean) = &screening.clean else {
         return format!("{lead}the screen keeps {kept} of {}", counted(all, "factor"));
@@ -429,9 +434,9 @@ mod tests {
             let factor = ScreenedFactor { factor, kept: false, why, blocks: 2, workload, percent, low, high, proof };
             reason(&factor, 5.0)
         };
-        assert_eq!(dropped(Some(NOTHING)), "within ± 5 %; nothing shows that its switch does anything");
+        assert_eq!(dropped(Some(NOTHING)), "within ± 5.00 %; nothing shows that its switch does anything");
         for shown in [Some("proven"), Some("reported"), Some("binaries"), None] {
-            assert_eq!(dropped(shown), "within ± 5 %");
+            assert_eq!(dropped(shown), "within ± 5.00 %");
         }
     }
 }
