@@ -137,7 +137,15 @@ fn found(document: &mut Document, screening: &Screening, clean: &CleanResult) {
         table.row(several.then(|| effect.workload.clone()).into_iter().chain(own));
     }
     document.table(table);
-    document.item(legend(screening.asked.margin_percent));
+    let has = |proof: &str| clean.effects.iter().any(|effect| effect.proof.as_deref() == Some(proof));
+    let mut legend = legend(screening.asked.margin_percent);
+    if has("invalid") {
+        legend += "; `invalid`: its levels are one binary, or a run that proves it is missing";
+    }
+    if has("not-exercised") {
+        legend += "; `not exercised`: its counters stayed 0";
+    }
+    document.item(legend);
     if let Some(ToProve { factor, ways }) = &clean.to_prove {
         document.item(format!(
             "nothing tells the levels of what is unproven apart, so no cost of these switches is claimed; to prove {factor}: {ways}"
