@@ -57,7 +57,7 @@ pub use record::{Pass, Record, Status};
 pub use response::{MainResponse, Quantity, ValueName, is_value_name};
 pub use screening::{
     Asked, CleanEffect, CleanResult, OneAtATime, ScreenResult, ScreenedFactor, ScreenedInteractions, Screening,
-    SuspectedPair,
+    SuspectedPair, ToProve,
 };
 pub use shard::Shard;
 pub use target::{Against, Bar, Target, TargetKind, TargetResponse};

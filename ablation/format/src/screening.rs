@@ -55,8 +55,14 @@ pub struct Asked {
 /// What the screen says.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ScreenResult {
-    /// Blocks that it ran.
+    /// Blocks at its last look.
     pub blocks: u32,
+    /// Most blocks that it runs; `None` in files that do not say it.
+    #[serde(default)]
+    pub planned_blocks: Option<u32>,
+    /// Whether it is over, so that no more blocks follow; `None` in files that do not say it.
+    #[serde(default)]
+    pub complete: Option<bool>,
     /// Cells of its design.
     pub cells: usize,
     /// Distinct binaries.
@@ -69,6 +75,10 @@ pub struct ScreenResult {
     pub factors: Vec<ScreenedFactor>,
     /// One entry for each workload.
     pub interactions: Vec<ScreenedInteractions>,
+    /// Ways to prove the first factor that is dropped although nothing shows that its switch does anything; `None` without
+    /// such a factor.
+    #[serde(default)]
+    pub to_prove: Option<ToProve>,
 }
 
 /// What the screen decided of a factor.
@@ -90,6 +100,10 @@ pub struct ScreenedFactor {
     pub low: Option<f64>,
     /// Upper end.
     pub high: Option<f64>,
+    /// What shows that its switch does something: `proven` or `not-exercised` by its counters, `reported` (the program says
+    /// its level), `binaries` (those with it are others than those without it), `nothing`. `None` in files that do not say it.
+    #[serde(default)]
+    pub proof: Option<String>,
 }
 
 /// What the screen says about interactions of two factors in a workload.
@@ -120,8 +134,11 @@ pub struct SuspectedPair {
 /// What the clean stage says.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CleanResult {
-    /// Blocks that it ran.
+    /// Whole blocks that there are.
     pub blocks: u32,
+    /// Blocks that are planned. While there are fewer, every value is preliminary. `None` in files that do not say it.
+    #[serde(default)]
+    pub planned_blocks: Option<u32>,
     /// Its design, for people.
     pub design: String,
     /// Cells of its design.
@@ -136,6 +153,18 @@ pub struct CleanResult {
     pub effects: Vec<CleanEffect>,
     /// What one factor at a time would have taken; `None` where the clean stage has no interval.
     pub one_at_a_time: Option<OneAtATime>,
+    /// Ways to prove the factor of the largest effect that is unproven; `None` without one.
+    #[serde(default)]
+    pub to_prove: Option<ToProve>,
+}
+
+/// How a factor can be proven.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ToProve {
+    /// The factor.
+    pub factor: String,
+    /// The ways, in one line.
+    pub ways: String,
 }
 
 /// An effect that the clean stage estimated.
@@ -153,8 +182,12 @@ pub struct CleanEffect {
     pub high: Option<f64>,
     /// p value against 0, adjusted for all effects of the clean stage (Holm).
     pub p: Option<f64>,
-    /// Whether it is claimed: `p` is below the error.
+    /// Whether it is claimed: `p` is below the error, and every factor of it is proven.
     pub found: bool,
+    /// `proven`, `unproven`, `not-exercised` or `invalid`, as in `effects.json`; of two factors the worse. `None` in files
+    /// that do not say it.
+    #[serde(default)]
+    pub proof: Option<String>,
 }
 
 /// Processes of studies that change one factor at a time and end with the standard errors that the clean stage has, by

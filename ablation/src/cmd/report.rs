@@ -53,6 +53,10 @@ pub(super) fn run(args: &Args, settings: &Settings) -> Ended {
         if args.printed.gate {
             return Err(Box::new(NoTarget));
         }
+        if !args.workloads.is_empty() {
+            let stage = screen::stages(&args.dir).pop();
+            return Err(Box::new(OfAllWorkloads { stage: stage.unwrap_or_else(|| args.dir.clone()) }));
+        }
         if args.printed.html {
             let mut code = ShellCode::Good;
             for stage in screen::stages(&args.dir) {
@@ -62,9 +66,16 @@ pub(super) fn run(args: &Args, settings: &Settings) -> Ended {
             }
             return Ok(code);
         }
-        let (text, is_proven) = screen::report(&args.dir, args.printed.json, settings)?;
-        print(&text)?;
-        return Ok(if is_proven { ShellCode::Good } else { ShellCode::BadRuns });
+        if screen::stages(&args.dir).iter().any(|stage| store::is_in_use(stage)) {
+            note("the screening is still running; the report covers the runs so far");
+        }
+        let told = screen::report_again(&args.dir, args.printed.json, settings)?;
+        print(&told.text)?;
+        if let Some(why) = &told.preliminary {
+            note(why);
+        }
+        let is_good = told.is_proven && told.preliminary.is_none();
+        return Ok(if is_good { ShellCode::Good } else { ShellCode::BadRuns });
     }
     store::check_begun(&args.dir)?;
     let is_running = store::is_in_use(&args.dir);
@@ -202,6 +213,19 @@ fn gate(targets: &[TargetVerdict]) -> Ended {
     };
     note(&format!("gate: {word}"));
     Ok(code)
+}
+
+/// `--workload` of a screening, whose tables are of all workloads together.
+#[derive(Debug, thiserror::Error)]
+#[error("a screening is told of all its workloads together; leave --workload out, or give the folder of a stage: {}", stage.display())]
+struct OfAllWorkloads {
+    stage: PathBuf,
+}
+
+impl ExitStatus for OfAllWorkloads {
+    fn exit(&self) -> ShellCode {
+        ShellCode::WrongCall
+    }
 }
 
 /// `--gate` of a study that has nothing to decide by.

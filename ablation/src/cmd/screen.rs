@@ -61,9 +61,9 @@ pub(super) fn run(args: Args, settings: &Settings) -> Ended {
     let request =
         Request { config, margin, ratios, factors, workloads, blocks, screen_blocks, pairs_up_to, seed, out, resume };
     match screen::run(&request, settings)? {
-        End::Complete(text, is_proven) => {
-            print(&text)?;
-            Ok(if is_proven { ShellCode::Good } else { ShellCode::BadRuns })
+        End::Complete(told) => {
+            print(&told.text)?;
+            Ok(if told.is_proven { ShellCode::Good } else { ShellCode::BadRuns })
         }
         End::Interrupted(command) => {
             warn(&format!("interrupted; finished runs are stored. To continue:\n  {command}"));

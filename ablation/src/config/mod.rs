@@ -37,7 +37,7 @@ pub(crate) use error::ConfigError;
 pub(crate) use peers::{PRELOAD, libraries};
 pub(crate) use study::{
     Absent, CargoProgram, CargoTarget, Constraint, DesignKind, Factor, Function, MadeProgram, Origin, Peer, Program,
-    Study, Workload,
+    Study, Treatment, Workload,
 };
 
 pub(crate) use surroundings::{Command, Ready, Server, Surroundings};

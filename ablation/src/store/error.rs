@@ -1,7 +1,7 @@
 //! Errors of a study's folder.
 
 use crate::support::exit::{ExitStatus, ShellCode};
-use ablate_format::{MANIFEST, RECORDS, REPORT, ReadError};
+use ablate_format::{MANIFEST, RECORDS, REPORT, ReadError, SCREENING};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -37,6 +37,17 @@ pub(crate) enum StoreError {
     NoStudy {
         /// The folder.
         dir: PathBuf,
+    },
+    /// The folder is that of a screening.
+    #[error(
+        "{dir} is a screening, whose stages are studies of their own ({MANIFEST} is in their folders): give {stage}, or \
+         `cargo ablate report {dir}` for both"
+    )]
+    Screening {
+        /// The folder.
+        dir: PathBuf,
+        /// The folder of its last stage that has begun.
+        stage: PathBuf,
     },
     /// A runner has the folder, and has written no manifest yet.
     #[error(
@@ -100,7 +111,7 @@ impl From<ReadError> for StoreError {
     fn from(error: ReadError) -> StoreError {
         match error {
             ReadError::NotAFolder { dir } => StoreError::NotAFolder { dir },
-            ReadError::Missing { path } => StoreError::NoStudy { dir: path.parent().unwrap_or(&path).to_owned() },
+            ReadError::Missing { path } => StoreError::no_study(path.parent().unwrap_or(&path)),
             ReadError::Io { path, source } => StoreError::io(&path, "reading", source),
             other => StoreError::Unreadable(other),
         }
@@ -108,6 +119,17 @@ impl From<ReadError> for StoreError {
 }
 
 impl StoreError {
+    /// There is no study in the folder itself; that of a screening has two of them in folders of their own.
+    pub(super) fn no_study(dir: &Path) -> StoreError {
+        let dir = dir.to_owned();
+        if !dir.join(SCREENING).is_file() {
+            return StoreError::NoStudy { dir };
+        }
+        let stages = ["clean", "screen"].map(|stage| dir.join(stage));
+        let begun = stages.iter().find(|stage| stage.join(MANIFEST).is_file()).cloned();
+        StoreError::Screening { stage: begun.unwrap_or_else(|| stages[1].clone()), dir }
+    }
+
     /// Whether the call has to be changed (exit code 2), and not the machine.
     pub(crate) fn is_usage(&self) -> bool {
         !matches!(self, StoreError::NotYet { .. } | StoreError::Full { .. } | StoreError::Io { .. })

@@ -76,7 +76,7 @@ impl Folder {
     pub(crate) fn open(dir: &Path) -> Result<Folder, StoreError> {
         let is_begun = || dir.join(MANIFEST).is_file() || (dir.is_dir() && has_results(dir).is_ok_and(|has| !has));
         if !is_begun() {
-            return Err(StoreError::NoStudy { dir: dir.to_owned() });
+            return Err(StoreError::no_study(dir));
         }
         let folder = Folder::lock(dir)?;
         folder.create_logs()?;

@@ -17,8 +17,13 @@ command = ["sh", "-c", """
 x=1000
 %COST%
 levels=
-for i in 1 2 3 4 5 6 7 8 9 10; do eval v=\\$F$i; levels="$levels,\\"f$i\\":\\"${v:-on}\\""; done
-echo "{\\"format\\":2,\\"operations\\":1,\\"levels\\":{${levels#,}},\\"counters\\":{},\\"checksum\\":\\"1\\",\\"latency_over\\":\\"operations\\",\\"samples\\":1,\\"latency_ns_p10\\":$x,\\"latency_ns_p50\\":$x,\\"latency_ns_p99\\":$x,\\"latency_ns_mean\\":$x}"
+counters=
+for i in 1 2 3 4 5 6 7 8 9 10; do
+  eval v=\\$F$i
+  levels="$levels,\\"f$i\\":\\"${v:-on}\\""
+  counters="$counters,\\"f$i\\":{\\"seen\\":$([ -n "$v" ] && echo 0 || echo 1)}"
+done
+echo "{\\"format\\":2,\\"operations\\":1,\\"levels\\":{${levels#,}},\\"counters\\":{${counters#,}},\\"checksum\\":\\"1\\",\\"latency_over\\":\\"operations\\",\\"samples\\":1,\\"latency_ns_p10\\":$x,\\"latency_ns_p50\\":$x,\\"latency_ns_p99\\":$x,\\"latency_ns_mean\\":$x}"
 """]
 %FACTORS%
 [[workload]]
@@ -38,7 +43,11 @@ const TWO_AND_BOTH: &str = r#"
 const HIDDEN: &str = r#"case "${F2:-on} ${F9:-on}" in "on on" | "off off") x=$((x+100));; esac"#;
 
 fn ten_factors() -> String {
-    let factor = |i| format!("[[factor]]\nname = \"f{i}\"\n[factor.levels]\non = {{}}\noff = {{ F{i} = \"off\" }}\n");
+    let factor = |i| {
+        format!(
+            "[[factor]]\nname = \"f{i}\"\nproof = [\"f{i}.seen\"]\n[factor.levels]\non = {{}}\noff = {{ F{i} = \"off\" }}\n"
+        )
+    };
     (1..=10).map(factor).collect()
 }
 
@@ -70,7 +79,10 @@ fn two_of_ten_factors_and_their_interaction_are_found_and_nothing_else() {
     let bench = bench(TWO_AND_BOTH, "", &ten_factors());
     let said = screen(&bench, &[]);
     assert_eq!(said.code, 0, "{said:#?}");
-    assert!(said.out.starts_with("2 factors matter of 10 (f3, f8); 1 interaction is found (f3×f8)"), "{said:#?}");
+    assert!(
+        said.out.starts_with("2 of 10 factors are told apart from 0 (f3, f8); 1 interaction is found (f3×f8)"),
+        "{said:#?}"
+    );
     let all = result(&bench);
     assert_eq!(found(&all), ["f3", "f8", "f3×f8"]);
     // Exact: 60 + 50/2 and 40 + 50/2 of 1,150, and 50.
@@ -81,6 +93,18 @@ fn two_of_ten_factors_and_their_interaction_are_found_and_nothing_else() {
     }
     let dropped = all["screen"]["factors"].as_array().expect("a list").iter().filter(|f| f["why"] == "negligible");
     assert_eq!((dropped.count(), &all["screen"]["cells"], &all["screen"]["blocks"]), (8, &24.into(), &2.into()));
+    // Every stage has its reports, and where a study is asked for its folder is named.
+    for file in ["report.html", "report.md", "effects.json"] {
+        assert!(["out/screen", "out/clean"].iter().all(|stage| bench.path(stage).join(file).is_file()), "{file}");
+    }
+    for words in [&["export", "out", "--format", "csv"][..], &["history", "out"], &["compare", "out", "out/screen"]] {
+        let said = bench.ablate(words);
+        said.complains(&["out is a screening", "give out/clean"]);
+        assert_ne!(said.code, 0, "{said:#?}");
+    }
+    let refused = bench.ablate(&["report", "out", "--workload", "plain"]);
+    refused.complains(&["leave --workload out", "out/clean"]);
+    assert_eq!(refused.code, 2);
     // Each stage is a study of its own, and a report of the folder says the same again.
     for stage in ["out/screen", "out/clean"] {
         assert_eq!(bench.ablate(&["report", stage]).code, 0, "{stage}");
@@ -115,23 +139,70 @@ fn a_screening_without_any_effect_ends_with_its_screen() {
     assert!(!bench.path("out/clean").exists() && result(&bench)["clean"].is_null());
 }
 
+/// The ten factors without their counters.
+fn unproven_factors() -> String {
+    ten_factors().lines().filter(|line| !line.starts_with("proof = ")).map(|line| format!("{line}\n")).collect()
+}
+
+#[test]
+fn a_cost_of_a_switch_that_nothing_proves_is_not_claimed() {
+    let bench = bench(TWO_AND_BOTH, "", &unproven_factors());
+    let said = screen(&bench, &[]);
+    let (all, text) = (result(&bench), said.unwrapped());
+    assert!(said.code == 0 && found(&all).is_empty(), "{said:#?}");
+    assert!(text.starts_with("0 of 10 factors are told apart from 0; 2 factors are unproven (f3, f8); "), "{said:#?}");
+    assert!(text.contains("no cost of these switches is claimed; to prove f3: proof = [\"f3.COUNTER\"]"), "{said:#?}");
+    assert_eq!(
+        (&all["clean"]["effects"][0]["proof"], &all["screen"]["factors"][0]["proof"]),
+        (&"unproven".into(), &"reported".into())
+    );
+}
+
+#[test]
+fn every_switch_of_a_fraction_has_a_cell_that_proves_it() {
+    let cost = "for v in \"$F1\" \"$F2\" \"$F3\" \"$F4\" \"$F5\" \"$F6\"; do [ -n \"$v\" ] || x=$((x+50)); done";
+    for (factors, beside) in [(ten_factors(), 0), (unproven_factors(), 6)] {
+        let bench = bench(cost, "", &factors);
+        let said = screen(&bench, &[]);
+        let (all, text) = (result(&bench), said.unwrapped());
+        assert_eq!((said.code, &all["clean"]["cells"]), (0, &32.into()), "{said:#?}");
+        assert_eq!(all["clean"]["processes"], (32 + beside) * 6, "{said:#?}");
+        let told =
+            if beside == 0 { "6 of 10 factors are told apart from 0 (f1, " } else { "0 of 10 factors are told apart" };
+        assert!(text.starts_with(told), "{said:#?}");
+    }
+}
+
 /// The script kills the runner once, when this is true.
 fn killing(when: &str) -> String {
     format!("if [ -e kill ] && {when}; then rm kill; kill -9 $PPID; exit 1; fi")
 }
 
 #[test]
-fn a_screening_that_was_killed_goes_on_in_every_stage() {
-    for when in
-        ["[ -d out/clean ]", "[ -e out/screen/records.jsonl ] && [ $(wc -l < out/screen/records.jsonl) -gt 30 ]"]
-    {
+fn a_screening_that_was_killed_is_preliminary_and_goes_on_in_every_stage() {
+    let after = |stage: &str, lines: u32| {
+        format!("[ -e out/{stage}/records.jsonl ] && [ $(wc -l < out/{stage}/records.jsonl) -gt {lines} ]")
+    };
+    // A block of the screen has 25 records, and one of the clean stage 5.
+    for (when, so_far) in [
+        ("[ -d out/clean ]", "the clean stage has no complete block so far"),
+        (&after("screen", 30), "the screen has no look so far"),
+        (&after("clean", 12), "2 of 6 blocks of the clean stage are complete"),
+    ] {
         let bench = bench(TWO_AND_BOTH, &killing(when), &ten_factors());
         std::fs::write(bench.path("kill"), "").expect("writes");
         let said = screen(&bench, &["--margin", "2"]);
         assert_eq!(said.code, -1, "{when}: {said:#?}");
         let before = std::fs::read_to_string(bench.path("out/screen/records.jsonl")).expect("there are records");
-        // What can be said already is said.
-        assert_eq!(bench.ablate(&["report", "out"]).code, 0, "{when}");
+        // What can be said already is said, and that it is not all.
+        let report = bench.ablate(&["report", "out"]);
+        report.complains(&[&format!("{so_far}, so every interval is preliminary")]);
+        let is_preliminary = report.out.starts_with("Preliminary (") || report.out.starts_with("Not known yet: ");
+        assert!(report.code == 1 && is_preliminary, "{when}: {report:#?}");
+        let clean = &result(&bench)["clean"];
+        if when.contains("clean/") {
+            assert_eq!((&clean["blocks"], &clean["planned_blocks"]), (&2.into(), &6.into()));
+        }
         let said = screen(&bench, &["--resume"]);
         assert_eq!(said.code, 0, "{when}: {said:#?}");
         let all = result(&bench);

@@ -2,11 +2,12 @@
 
 use super::cells::{signed, unproven};
 use super::error::ScreenError;
+use super::proof;
 use super::scale::Scale;
-use crate::analyse::{Analysis, Blockwise, Row, Table};
+use crate::analyse::{Analysis, Blockwise, Proof, Row, Table};
 use crate::config::DesignKind;
-use crate::prove::JudgedRun;
-use ablate_format::{Asked, CleanEffect, CleanResult, Manifest, OneAtATime, ScreenResult};
+use crate::prove::{JudgedRun, ways};
+use ablate_format::{Asked, CleanEffect, CleanResult, Manifest, OneAtATime, ScreenResult, ToProve};
 use ablate_stats::bootstrap::Drawn;
 use ablate_stats::clean::{self, Term};
 use ablate_stats::many::simultaneous;
@@ -44,33 +45,48 @@ pub(super) fn claims(
     }
     let p = clean::adjusted(all.iter().flat_map(|of| of.effects.iter().map(|(_, drawn)| (drawn, of.scale.size()))));
     let mut rows = Vec::new();
-    for of in &all {
+    for (of, workload) in all.iter().zip(&analysis.workloads) {
+        let crossed = manifest.plan.crossed.iter();
+        let proofs: Vec<Proof> = crossed
+            .map(|crossed| proof::of_claim(manifest, workload, runs, (kind.as_str(), &crossed.factor)))
+            .collect();
         let drawn: Vec<&Drawn> = of.effects.iter().map(|(_, drawn)| drawn).collect();
         for ((term, drawn), ends) in of.effects.iter().zip(simultaneous(&drawn)) {
             let p = p.get(rows.len()).copied().filter(|p| p.is_finite());
             let name = |i: usize| manifest.plan.crossed[i].factor.clone();
-            let factors = match *term {
-                Term::Main(i) => vec![name(i)],
-                Term::Pair(i, j) => vec![name(i), name(j)],
+            let (factors, proof) = match *term {
+                Term::Main(i) => (vec![name(i)], proofs[i]),
+                // An interaction of a switch that may do nothing is no interaction.
+                Term::Pair(i, j) => {
+                    (vec![name(i), name(j)], if proofs[i] == Proof::Proven { proofs[j] } else { proofs[i] })
+                }
             };
             let percent = Some(of.scale.percent(drawn.point)).filter(|value| value.is_finite());
             let ends = ends.map(|(one, other)| (of.scale.percent(one), of.scale.percent(other)));
             let (low, high) = (ends.map(|(a, b)| a.min(b)), ends.map(|(a, b)| a.max(b)));
-            let found = p.is_some_and(|p| p < asked.error);
-            rows.push(CleanEffect { workload: of.workload.to_owned(), factors, percent, low, high, p, found });
+            let found = proof == Proof::Proven && p.is_some_and(|p| p < asked.error);
+            let (workload, proof) = (of.workload.to_owned(), Some(proof.as_str().to_owned()));
+            rows.push(CleanEffect { workload, factors, percent, low, high, p, found, proof });
         }
     }
+    let to_prove = to_prove(manifest, analysis, &rows);
     let cells = ids.len();
-    let processes = cells * all.len() * manifest.blocks as usize;
+    // Those that prove factors were run beside the design.
+    let beside = manifest.plan.designs.get(DesignKind::Explicit.as_str()).into_iter().flatten();
+    let beside = beside.filter(|id| !ids.contains(&id.as_str())).count();
+    let blocks = analysis.blocks as u32;
+    let processes = (cells + beside) * all.len() * analysis.blocks;
     Ok(CleanResult {
-        blocks: manifest.blocks,
+        blocks,
+        planned_blocks: Some(manifest.blocks),
         design: described(kind, manifest, cells),
         cells,
         builds: manifest.builds.len(),
         processes,
         unproven: unproven(runs),
         effects: rows,
-        one_at_a_time: one_at_a_time(asked, manifest, &all, (screen.processes + processes) as f64, seconds),
+        to_prove,
+        one_at_a_time: one_at_a_time(asked, blocks, &all, (screen.processes + processes) as f64, seconds),
     })
 }
 
@@ -106,6 +122,17 @@ fn effects<'a>(
     })
 }
 
+/// Ways to prove the unproven factor with the largest main effect.
+fn to_prove(manifest: &Manifest, analysis: &Analysis, rows: &[CleanEffect]) -> Option<ToProve> {
+    let is_unproven = |row: &&CleanEffect| row.factors.len() == 1 && row.proof.as_deref() == Some("unproven");
+    let size = |row: &CleanEffect| row.percent.map_or(0.0, f64::abs);
+    let first = rows.iter().filter(is_unproven).max_by(|a, b| size(a).total_cmp(&size(b)))?;
+    let workload = analysis.workloads.iter().find(|workload| workload.name == first.workload)?;
+    let factor = first.factors.first()?.clone();
+    let ways = ways(manifest, &factor, workload.outputs);
+    Some(ToProve { factor, ways })
+}
+
 /// A design in words.
 fn described(kind: DesignKind, manifest: &Manifest, cells: usize) -> String {
     let factors = manifest.plan.crossed.len();
@@ -126,12 +153,12 @@ fn described(kind: DesignKind, manifest: &Manifest, cells: usize) -> String {
 /// fall with the root of the blocks, and an interaction is made of four cells, so its variance is twice that.
 fn one_at_a_time(
     asked: &Asked,
-    manifest: &Manifest,
+    blocks: u32,
     all: &[Of<'_>],
     processes: f64,
     seconds_per_process: f64,
 ) -> Option<OneAtATime> {
-    let (blocks, factors, workloads) = (f64::from(manifest.blocks), asked.factors.len() as f64, all.len() as f64);
+    let (blocks, factors, workloads) = (f64::from(blocks), asked.factors.len() as f64, all.len() as f64);
     let mut least: Option<OneAtATime> = None;
     for of in all {
         let error = |is_main: bool| {

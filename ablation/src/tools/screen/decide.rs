@@ -85,12 +85,15 @@ pub(super) fn decide(
     Ok(Decided {
         result: ScreenResult {
             blocks: seen,
+            planned_blocks: asked.looks.last().copied(),
+            complete: Some(over.is_some() || asked.looks.last() == Some(&seen)),
             cells,
             builds,
             processes,
             unproven: unproven(runs),
             factors,
             interactions,
+            to_prove: None,
         },
         over,
     })
@@ -165,7 +168,8 @@ impl State {
         let shown = self.shown.as_ref();
         let (percent, low, high) = (shown.map(|s| s.percent), shown.map(|s| s.low), shown.map(|s| s.high));
         let workload = shown.map_or_else(String::new, |s| s.workload.clone());
-        ScreenedFactor { factor: factor.to_owned(), kept, why: why.to_owned(), blocks, workload, percent, low, high }
+        let (factor, why, proof) = (factor.to_owned(), why.to_owned(), None);
+        ScreenedFactor { factor, kept, why, blocks, workload, percent, low, high, proof }
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::benchmarks::BenchmarksError;
 use crate::builds::BuildError;
 use crate::config::ConfigError;
+use crate::report::ReportError;
 use crate::store::StoreError;
 use crate::study::StudyError;
 use crate::support::exit::{ExitStatus, ShellCode};
@@ -117,6 +118,9 @@ pub(crate) enum ScreenError {
     /// The folder of a stage.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The report of a stage.
+    #[error(transparent)]
+    Report(#[from] ReportError),
     /// A file of the screening.
     #[error("{}: {doing} failed: {source}; make room or permit it", path.display())]
     Io {
@@ -137,7 +141,7 @@ impl ExitStatus for ScreenError {
             ScreenError::Build(error) => error.exit(),
             ScreenError::Study(error) => error.exit(),
             ScreenError::Store(error) => error.exit(),
-            ScreenError::Unproven { .. } | ScreenError::Io { .. } => ShellCode::BadRuns,
+            ScreenError::Unproven { .. } | ScreenError::Io { .. } | ScreenError::Report(_) => ShellCode::BadRuns,
             _ => ShellCode::WrongCall,
         }
     }

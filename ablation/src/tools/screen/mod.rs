@@ -8,6 +8,8 @@ mod cells;
 mod claims;
 mod decide;
 mod error;
+mod progress;
+mod proof;
 mod scale;
 mod stages;
 mod text;
@@ -17,6 +19,7 @@ use crate::benchmarks;
 use crate::builds;
 use crate::config::{self, Study};
 use crate::prove::{self, JudgedRun};
+use crate::report::{self, Screen};
 use crate::store::{self, StoreError};
 use crate::study::until::Until;
 use crate::study::{self, Outcome};
@@ -75,10 +78,21 @@ const MARGIN: f64 = 1.0;
 /// How a screening ended.
 #[derive(Debug)]
 pub(crate) enum End {
-    /// It is complete: its text for the terminal, and whether every run is proven.
-    Complete(String, bool),
+    /// It is complete.
+    Complete(Told),
     /// Ctrl-C was pressed; the command continues it.
     Interrupted(String),
+}
+
+/// What is told of a screening.
+#[derive(Debug)]
+pub(crate) struct Told {
+    /// Its text for the terminal, or `screening.json`.
+    pub(crate) text: String,
+    /// Whether every timed run of both stages is proven.
+    pub(crate) is_proven: bool,
+    /// Why its intervals are not the last ones; `None` when both stages are complete.
+    pub(crate) preliminary: Option<String>,
 }
 
 /// Makes a screening, or continues one.
@@ -124,13 +138,18 @@ pub(crate) fn run(request: &Request, settings: &Settings) -> Result<End, ScreenE
         }
         read_clean(&mut screening, &dir)?;
     }
-    Ok(End::Complete(finish(&screening, &dir, settings)?, is_proven(&screening)))
+    let text = finish(&screening, &dir, settings)?;
+    for stage in stages(&dir) {
+        let (manifest, runs) = read(&stage)?;
+        report::write(&stage, &manifest, &runs, Screen::Tables, settings.columns)?;
+    }
+    Ok(End::Complete(told(&screening, text)))
 }
 
-/// Whether every timed run of both stages is proven.
-fn is_proven(screening: &Screening) -> bool {
+fn told(screening: &Screening, text: String) -> Told {
     let unproven = screening.screen.as_ref().map_or(0, |screen| screen.unproven);
-    unproven + screening.clean.as_ref().map_or(0, |clean| clean.unproven) == 0
+    let is_proven = unproven + screening.clean.as_ref().map_or(0, |clean| clean.unproven) == 0;
+    Told { text, is_proven, preliminary: progress::preliminary(screening) }
 }
 
 /// Whether a folder is that of a screening.
@@ -143,12 +162,12 @@ pub(crate) fn stages(dir: &Path) -> Vec<PathBuf> {
     [SCREEN, CLEAN].iter().map(|stage| dir.join(stage)).filter(|stage| stage.join(MANIFEST).is_file()).collect()
 }
 
-/// Reads the stages of a screening again, writes its report, and returns the text for the terminal, or `screening.json`, and
-/// whether every run is proven.
+/// Reads the stages of a screening again, writes its report, and returns what is told of it: `screening.json` where `is_json`
+/// is set.
 ///
 /// # Errors
 /// [`ScreenError`].
-pub(crate) fn report(dir: &Path, is_json: bool, settings: &Settings) -> Result<(String, bool), ScreenError> {
+pub(crate) fn report_again(dir: &Path, is_json: bool, settings: &Settings) -> Result<Told, ScreenError> {
     let mut screening = ablate_format::read_screening(dir).map_err(StoreError::from)?;
     if dir.join(SCREEN).join(MANIFEST).is_file() {
         read_screen(&mut screening, dir)?;
@@ -158,7 +177,7 @@ pub(crate) fn report(dir: &Path, is_json: bool, settings: &Settings) -> Result<(
         read_clean(&mut screening, dir)?;
     }
     let text = finish(&screening, dir, settings)?;
-    Ok((if is_json { json(&screening) } else { text }, is_proven(&screening)))
+    Ok(told(&screening, if is_json { json(&screening) } else { text }))
 }
 
 /// The request with the names of the screening that it continues, where it gives none.
@@ -308,7 +327,9 @@ fn read_screen(screening: &mut Screening, dir: &Path) -> Result<(), ScreenError>
     let blocks = runs.iter().filter(|run| run.pass == ablate_format::Pass::Timing).map(|run| run.block + 1).max();
     screening.screen = match blocks {
         Some(blocks) if screening.asked.looks.first().is_some_and(|first| *first <= blocks) => {
-            Some(decide::decide(&screening.asked, &manifest, &runs, blocks, &dir)?.result)
+            let mut result = decide::decide(&screening.asked, &manifest, &runs, blocks, &dir)?.result;
+            proof::of_screen(&mut result, &manifest, &runs);
+            Some(result)
         }
         _ => None,
     };
@@ -320,6 +341,7 @@ fn read_clean(screening: &mut Screening, dir: &Path) -> Result<(), ScreenError> 
     let (manifest, runs) = read(&folder)?;
     let (Some(screen), true) = (&screening.screen, runs.iter().any(|run| run.pass == ablate_format::Pass::Timing))
     else {
+        screening.clean = None;
         return Ok(());
     };
     let analysis = analyse_proven(&manifest, &runs);

@@ -1,8 +1,9 @@
 //! The two stages as studies: a folded-over design of all factors, and a design of those that it kept. Pure functions.
 
 use super::error::ScreenError;
-use crate::config::{DesignKind, MAX_SCREENED, Study};
+use crate::config::{DesignKind, Factor, MAX_SCREENED, Study, Treatment};
 use crate::design::{self, Design};
+use std::collections::BTreeMap;
 
 /// Factors whose full factorial the clean stage takes, and the screen stops for when no more are left.
 pub(super) const FEW: usize = 5;
@@ -59,7 +60,8 @@ pub(super) fn screen(study: &Study, factors: &[String]) -> Result<Study, ScreenE
 }
 
 /// The clean stage: main effects and interactions of the factors that were kept, or main effects only where they are more
-/// than `pairs_up_to`.
+/// than `pairs_up_to`. Where no two cells differ in one factor alone, every factor without counters has a cell of its own
+/// beside the design, which proves its switch.
 ///
 /// # Errors
 /// [`ScreenError::Impossible`], and those of the design.
@@ -68,6 +70,23 @@ pub(super) fn clean(study: &Study, kept: &[String], pairs_up_to: u32) -> Result<
     let mut stage = with(study, kept, kind);
     stage.fraction = fraction;
     whole(&stage, "clean stage")?;
+    if kind != DesignKind::Factorial {
+        let needs_cell = |factor: &&Factor| kept.contains(&factor.name) && factor.proof.is_empty();
+        let proving = study.factors.iter().filter(needs_cell).filter_map(|factor| {
+            let away = factor.away_combined(&study.arms)?.to_owned();
+            Some(Treatment {
+                name: format!("no-{}", factor.name),
+                about: String::new(),
+                levels: BTreeMap::from([(factor.name.clone(), away)]),
+                expect_zero: Vec::new(),
+            })
+        });
+        stage.treatments = proving.collect();
+        if !stage.treatments.is_empty() {
+            stage.designs.insert(0, DesignKind::Explicit);
+        }
+        whole(&stage, "clean stage")?;
+    }
     Ok(stage)
 }
 

@@ -1,10 +1,13 @@
 //! A screening for people: the answer first, then what the clean stage found, what was dropped and why, and what it took.
 
+use super::progress::{lead, so_far};
+use super::proof::NOTHING;
 use crate::report::document::{Document, Table};
 use crate::report::number::{MISSING, count, counted, number, signed_point};
+use crate::support::call::{PROGRAM, quoted};
 use crate::support::count::counted_verb;
 use crate::support::progress::human;
-use ablate_format::{CleanEffect, CleanResult, OneAtATime, ScreenResult, ScreenedFactor, Screening};
+use ablate_format::{CleanEffect, CleanResult, OneAtATime, ScreenResult, ScreenedFactor, Screening, ToProve};
 use std::path::Path;
 use std::time::Duration;
 
@@ -54,29 +57,52 @@ pub(super) fn answer(screening: &Screening) -> String {
     };
     let kept = screen.factors.iter().filter(|factor| factor.kept).count();
     let margin = number(screening.asked.margin_percent);
+    let lead = lead(screening).unwrap_or_default();
+    if screen.complete == Some(false) {
+        let open = screen.factors.iter().filter(|factor| factor.why == "open").count();
+        let are = counted_verb(open, "factor", ["is", "are"]);
+        return format!("{lead}{are} not decided, of {all}");
+    }
     if kept == 0 {
-        return format!("None of {} costs or saves {margin} % or more", counted(all, "factor"));
+        let unproven = screen.factors.iter().filter(|factor| factor.proof.as_deref() == Some(NOTHING)).count();
+        let but = match unproven {
+            0 => String::new(),
+            open => format!("; for {open} of these nothing shows that the switch does anything"),
+        };
+        return format!("None of {} costs or saves {margin} % or more{but}", counted(all, "factor"));
     }
     let Some(clean) = &screening.clean else {
-        return format!("Not complete: the screen keeps {kept} of {}", counted(all, "factor"));
+        return format!("{lead}the screen keeps {kept} of {}", counted(all, "factor"));
     };
-    let mut mains: Vec<&str> = Vec::new();
-    let mut pairs: Vec<String> = Vec::new();
-    for effect in clean.effects.iter().filter(|effect| effect.found) {
-        match effect.factors.as_slice() {
-            [one] if !mains.contains(&one.as_str()) => mains.push(one),
-            [one, other] if !pairs.contains(&format!("{one}×{other}")) => pairs.push(format!("{one}×{other}")),
-            _ => {}
+    let names = |factors: usize, is_named: &dyn Fn(&CleanEffect) -> bool| {
+        let mut names: Vec<String> = Vec::new();
+        for effect in clean.effects.iter().filter(|effect| effect.factors.len() == factors && is_named(effect)) {
+            let name = effect.factors.join("×");
+            if !names.contains(&name) {
+                names.push(name);
+            }
         }
-    }
-    let matter = counted_verb(mains.len(), "factor", ["matters", "matter"]);
-    let mains: Vec<String> = mains.into_iter().map(str::to_owned).collect();
+        names
+    };
+    let (mains, pairs) = (names(1, &|effect| effect.found), names(2, &|effect| effect.found));
+    let are = if mains.len() == 1 { "is" } else { "are" };
     let listed = if mains.is_empty() { String::new() } else { format!(" ({})", first(&mains, 6)) };
+    let mut told = format!("{} of {} {are} told apart from 0{listed}", mains.len(), counted(all, "factor"));
+    let large = names(1, &|effect| effect.found && is_beyond(effect, screening.asked.margin_percent));
+    let small: Vec<String> = mains.into_iter().filter(|name| !large.contains(name)).collect();
+    if !small.is_empty() {
+        told += &format!(", of these {} perhaps with less than {margin} % ({})", small.len(), first(&small, 3));
+    }
+    let unproven = names(1, &|effect| effect.proof.as_deref() == Some("unproven"));
+    if !unproven.is_empty() {
+        told +=
+            &format!("; {} unproven ({})", counted_verb(unproven.len(), "factor", ["is", "are"]), first(&unproven, 3));
+    }
     let interact = match pairs.len() {
         0 => "no interaction is found".to_owned(),
         found => format!("{} found ({})", counted_verb(found, "interaction", ["is", "are"]), first(&pairs, 3)),
     };
-    format!("{matter} of {all}{listed}; {interact}")
+    format!("{lead}{told}; {interact}")
 }
 
 /// The first names, at most `most`, and how many more there are.
@@ -88,7 +114,7 @@ fn first(names: &[String], most: usize) -> String {
 
 /// What the clean stage found.
 fn found(document: &mut Document, screening: &Screening, clean: &CleanResult) {
-    document.heading("What matters");
+    document.heading("What the clean stage found");
     let several = screening.asked.workloads.len() > 1;
     let head = ["<factor or pair", "cost", "interval", "p", "=verdict"];
     let mut table = Table::new(several.then_some("<workload").into_iter().chain(head));
@@ -106,17 +132,39 @@ fn found(document: &mut Document, screening: &Screening, clean: &CleanResult) {
             effect.percent.map_or_else(|| MISSING.to_owned(), |value| format!("{} %", signed_point(value, ends))),
             shown_interval(effect.low, effect.high),
             p_value(effect.p),
-            verdict(effect, screening.asked.margin_percent).to_owned(),
+            verdict(effect, screening.asked.margin_percent),
         ];
         table.row(several.then(|| effect.workload.clone()).into_iter().chain(own));
     }
     document.table(table);
+    let has = |proof: &str| clean.effects.iter().any(|effect| effect.proof.as_deref() == Some(proof));
+    let mut legend = legend(screening.asked.margin_percent);
+    if has("invalid") {
+        legend += "; `invalid`: its levels are one binary, or a run that proves it is missing";
+    }
+    if has("not-exercised") {
+        legend += "; `not exercised`: its counters stayed 0";
+    }
+    document.item(legend);
+    if let Some(ToProve { factor, ways }) = &clean.to_prove {
+        document.item(format!(
+            "nothing tells the levels of what is unproven apart, so no cost of these switches is claimed; to prove {factor}: {ways}"
+        ));
+    }
     let pairs = clean.effects.iter().filter(|effect| effect.factors.len() == 2);
-    let (all, found) = (pairs.clone().count(), pairs.filter(|effect| effect.found).count());
-    if all > found {
+    let is_unproven = |effect: &&CleanEffect| effect.proof.as_deref().is_some_and(|proof| proof != "proven");
+    let (all, found) = (pairs.clone().count(), pairs.clone().filter(|effect| effect.found).count());
+    let unproven = pairs.filter(is_unproven).count();
+    if all > found + unproven {
         document.item(format!(
             "{} told apart from 0, of {all} tested",
-            counted_verb(all - found, "interaction", ["is not", "are not"])
+            counted_verb(all - found - unproven, "interaction", ["is not", "are not"])
+        ));
+    }
+    if unproven > 0 {
+        document.item(format!(
+            "{} of factors that are not proven, so nothing is claimed of them",
+            counted_verb(unproven, "interaction", ["is", "are"])
         ));
     }
     if all == 0 && clean.effects.len() > screening.asked.workloads.len() {
@@ -125,22 +173,47 @@ fn found(document: &mut Document, screening: &Screening, clean: &CleanResult) {
              larger --margin, or fewer factors",
         );
     }
-    document.item(format!("clean stage: {}, {}", clean.design, counted(clean.blocks as usize, "block")));
-    if clean.effects.iter().all(|effect| effect.p.is_none()) {
+    let blocks = match clean.planned_blocks.filter(|planned| *planned > clean.blocks) {
+        Some(planned) => format!("{} of {}", clean.blocks, counted(planned as usize, "block")),
+        None => counted(clean.blocks as usize, "block"),
+    };
+    document.item(format!("clean stage: {}, {blocks}", clean.design));
+    if so_far(screening).is_none() && clean.effects.iter().all(|effect| effect.p.is_none()) {
         document.item("no effect has an interval: 6 blocks are needed, so give more with --blocks");
     }
 }
 
-fn verdict(effect: &CleanEffect, margin: f64) -> &'static str {
+fn verdict(effect: &CleanEffect, margin: f64) -> String {
     let value = effect.percent.unwrap_or(0.0);
-    match (effect.factors.len(), effect.found) {
-        (1, true) if value > 0.0 => "costs",
-        (1, true) => "saves",
+    let word = match (effect.factors.len(), effect.found) {
+        (1, true) => {
+            let word = if value > 0.0 { "costs" } else { "saves" };
+            let perhaps = if is_beyond(effect, margin) { "" } else { ", perhaps less than the margin" };
+            return format!("{word}{perhaps}");
+        }
         (_, true) if value > 0.0 => "worse together",
         (_, true) => "better together",
+        _ if effect.proof.as_deref().is_some_and(|proof| proof != "proven") => {
+            return effect.proof.as_deref().unwrap_or_default().replace('-', " ");
+        }
         _ if effect.low.zip(effect.high).is_some_and(|(low, high)| low > -margin && high < margin) => "negligible",
         _ => "not shown",
-    }
+    };
+    word.to_owned()
+}
+
+/// Whether the whole interval of an effect is at the margin or farther from 0.
+fn is_beyond(effect: &CleanEffect, margin: f64) -> bool {
+    effect.low.zip(effect.high).is_some_and(|(low, high)| low >= margin || high <= -margin)
+}
+
+/// The verdicts in one line.
+fn legend(margin: f64) -> String {
+    let margin = number(margin);
+    format!(
+        "`costs`, `saves`: told apart from 0, by {margin} % or more unless the verdict says `perhaps less`; `negligible`: within \
+         ± {margin} %; `not shown`: neither; `unproven`: measured, but nothing shows that the switch does anything"
+    )
 }
 
 /// What the screen did with every factor.
@@ -164,7 +237,7 @@ fn screened(document: &mut Document, screening: &Screening, screen: &ScreenResul
             factor.percent.map_or_else(|| MISSING.to_owned(), |value| format!("{} %", signed_point(value, ends))),
             shown_interval(factor.low, factor.high),
         ];
-        let why = reason(&factor.why, screening.asked.margin_percent);
+        let why = reason(factor, screening.asked.margin_percent);
         table.row(row.into_iter().chain(several.then(|| factor.workload.clone())).chain([why]));
     }
     document.table(table);
@@ -175,6 +248,7 @@ fn screened(document: &mut Document, screening: &Screening, screen: &ScreenResul
         screening.asked.looks.last().copied().unwrap_or(0)
     ));
     small(document, screening, screen);
+    unproven(document, screening, screen);
     for found in &screen.interactions {
         let name = if several { format!("{}: ", found.workload) } else { String::new() };
         let Some(p) = found.p else {
@@ -225,9 +299,32 @@ fn small(document: &mut Document, screening: &Screening, screen: &ScreenResult) 
     ));
 }
 
+/// Warns of factors that are dropped although nothing shows that their switches do anything: a misspelt variable has no
+/// effect either.
+fn unproven(document: &mut Document, screening: &Screening, screen: &ScreenResult) {
+    let is_open = |factor: &&ScreenedFactor| !factor.kept && factor.proof.as_deref() == Some(NOTHING);
+    let names: Vec<String> =
+        screen.factors.iter().filter(is_open).map(|factor| format!("`{}`", factor.factor)).collect();
+    let Some(ToProve { factor, ways }) = &screen.to_prove else { return };
+    let have = counted_verb(names.len(), "dropped factor", ["has", "have"]);
+    document.item(format!(
+        "warning: {have} nothing that shows the switch to do anything ({}), and a misspelt name has no effect either. The screen \
+         does not count; `{PROGRAM} run {} --factor {factor}` does, where the config asks for it. To prove {factor}: {ways}",
+        first(&names, 6),
+        quoted(Path::new(&screening.config_path)),
+    ));
+}
+
 /// A reason of `screening.json` in words.
-fn reason(why: &str, margin: f64) -> String {
-    match why {
+fn reason(factor: &ScreenedFactor, margin: f64) -> String {
+    let proof = factor.proof.as_deref().unwrap_or_default();
+    match factor.why.as_str() {
+        "negligible" if proof == NOTHING => {
+            format!("within ± {} %; nothing shows that its switch does anything", number(margin))
+        }
+        "negligible" if proof == "not-exercised" => {
+            format!("within ± {} %; its counters stayed 0, so it had nothing to do", number(margin))
+        }
         "negligible" => format!("within ± {} %", number(margin)),
         "active" => format!("beyond ± {} %", number(margin)),
         "open" => format!("not shown to be within ± {} %", number(margin)),
@@ -313,5 +410,41 @@ fn p_value(p: Option<f64>) -> String {
         Some(p) if p < SMALL_P => format!("<{SMALL_P}"),
         Some(p) => format!("{p:.4}"),
         None => MISSING.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn effect(low: f64, high: f64, found: bool, proof: &str) -> String {
+        let (factors, percent) = (vec!["f".to_owned()], Some((low + high) / 2.0));
+        let (low, high, p, proof) = (Some(low), Some(high), Some(0.01), Some(proof.to_owned()));
+        verdict(&CleanEffect { workload: "w".to_owned(), factors, percent, low, high, p, found, proof }, 1.0)
+    }
+
+    #[test]
+    fn verdicts_are_held_to_zero_to_the_margin_and_to_the_proof() {
+        assert_eq!(effect(1.2, 2.0, true, "proven"), "costs");
+        assert_eq!(effect(0.272, 2.06, true, "proven"), "costs, perhaps less than the margin");
+        assert_eq!(effect(-3.0, -1.5, true, "proven"), "saves");
+        assert_eq!(effect(-0.5, 0.5, false, "proven"), "negligible");
+        assert_eq!(effect(-0.5, 1.5, false, "proven"), "not shown");
+        assert_eq!(effect(2.0, 3.0, false, "unproven"), "unproven");
+        assert_eq!(effect(2.0, 3.0, false, "not-exercised"), "not exercised");
+    }
+
+    #[test]
+    fn a_dropped_factor_that_nothing_proves_is_told_apart_from_one_that_is_shown() {
+        let dropped = |proof: Option<&str>| {
+            let (factor, why, workload) = ("f".to_owned(), "negligible".to_owned(), String::new());
+            let (percent, low, high, proof) = (Some(0.0), Some(-0.1), Some(0.1), proof.map(str::to_owned));
+            let factor = ScreenedFactor { factor, kept: false, why, blocks: 2, workload, percent, low, high, proof };
+            reason(&factor, 5.0)
+        };
+        assert_eq!(dropped(Some(NOTHING)), "within ± 5.00 %; nothing shows that its switch does anything");
+        for shown in [Some("proven"), Some("reported"), Some("binaries"), None] {
+            assert_eq!(dropped(shown), "within ± 5.00 %");
+        }
     }
 }

@@ -36,7 +36,10 @@ fn main() {
     // All levels do the same work, so they have the same checksum.
     let mut line = Line::new(batches, 40);
     for (i, on) in on.iter().enumerate().skip(1) {
-        line.level(&format!("f{i:02}"), if *on { "on" } else { "off" });
+        let factor = format!("f{i:02}");
+        line.level(&factor, if *on { "on" } else { "off" });
+        // Proves that the variable is the one that this program reads.
+        line.counter(&factor, "seen", u64::from(*on));
     }
     println!("{line}");
 }
