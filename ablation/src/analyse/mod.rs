@@ -61,7 +61,7 @@ pub(crate) use retention::Retention;
 pub(crate) use table::{Row, Table};
 pub(crate) use targets::{JudgedTarget, TargetRow, TargetVerdict};
 pub(crate) use values::{CellSummary, Effect, Gap, as_cost, is_away, negated};
-pub(crate) use words::{Proof, Response, Verdict};
+pub(crate) use words::{Proof, Response, Verdict, is_unproven, word_of};
 pub(crate) use workload::WorkloadAnalysis;
 
 /// A whole study.

@@ -3,7 +3,7 @@
 use super::counts::PerOperation;
 use super::machines::OverMachines;
 use super::memory::Memory;
-use super::words::{Proof, Response, Verdict};
+use super::words::{Proof, Response, Verdict, word_of};
 use ablate_format::effects::Estimate;
 use ablate_format::{Arm, CellKind, MainResponse};
 use ablate_stats::bootstrap::Drawn;
@@ -126,7 +126,7 @@ impl Effect {
 
     /// The verdict in one word: `unproven` where nothing is claimed because nothing tells the levels apart.
     pub(crate) fn word(&self) -> &'static str {
-        if self.proof == Proof::Unproven { "unproven" } else { self.said().word() }
+        word_of(self.said().word(), self.proof.as_str())
     }
 }
 

@@ -162,6 +162,17 @@ impl Verdict {
     }
 }
 
+/// What is said of an effect in one word: its verdict, or `unproven` where nothing tells its levels apart, so that nothing is
+/// claimed. Both are words of `effects.json` or of reports.
+pub(crate) fn word_of<'a>(verdict: &'a str, proof: &str) -> &'a str {
+    if is_unproven(proof) { Proof::Unproven.as_str() } else { verdict }
+}
+
+/// Whether a proof in the words of `effects.json` is none.
+pub(crate) fn is_unproven(proof: &str) -> bool {
+    proof == Proof::Unproven.as_str()
+}
+
 /// Whether the two cells of an effect did what they were run for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Proof {

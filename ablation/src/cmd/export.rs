@@ -86,7 +86,8 @@ pub(super) fn run(args: &Args) -> Ended {
 }
 
 fn exported(results: &results::Results, format: Format) -> String {
-    let exported = export::export(&results.manifest, &results.effects, format);
+    let analysis = results.measured.as_ref().map(|measured| &measured.analysis);
+    let exported = export::export(&results.manifest, &results.effects, analysis, format);
     exported.left_out.iter().for_each(|left_out| note(left_out));
     exported.text
 }

@@ -6,7 +6,7 @@ use super::number::{
     MISSING, Unit, counted, interval, number, or_missing, percent, share, signed, signed_point, with_interval,
 };
 use crate::analyse::{
-    Analysis, Contrasted, Crossed, CrossedFactor, Proof, Response, Verdict, WorkloadAnalysis, as_cost, is_away,
+    Analysis, Contrasted, Crossed, CrossedFactor, Proof, Response, Verdict, WorkloadAnalysis, as_cost, is_away, word_of,
 };
 use ablate_format::CellKind;
 use ablate_format::effects::{Estimate, Interaction};
@@ -106,7 +106,7 @@ fn table(workload: &WorkloadAnalysis, crossed: &Crossed, unit: Unit, without: us
         if without < 1 {
             cells.extend([or_missing(factor.page_faults, signed), or_missing(factor.syscalls, signed)]);
         }
-        let word = if factor.proof == Proof::Unproven { "unproven" } else { row.verdict.word() };
+        let word = word_of(row.verdict.word(), factor.proof.as_str());
         cells.push(word.to_owned());
         table.row(cells);
     }

@@ -5,7 +5,21 @@ use crate::gap::hypotheses::Decision;
 use crate::gap::study::GapBreakdown;
 use crate::gap::{breakdown, study};
 use ablate_format::effects::*;
-use ablate_format::{Arm, CellKind, FORMAT, MainResponse, Manifest};
+use ablate_format::{Arm, CellKind, FORMAT, MainResponse, Manifest, WorkloadPlan};
+
+/// Whether the process as a whole is one operation of a workload: programs that report nothing have no latency either. Without
+/// an analysis the rows of the file decide.
+pub(crate) fn is_per_run(effects: &EffectsFile, analysis: Option<&Analysis>, workload: &WorkloadPlan) -> bool {
+    let cells = || effects.cells.iter().filter(|row| row.workload == workload.name);
+    let reports = |row: &CellRow| row.latency_ns_p50.or(row.latency_ns_mean).is_some();
+    match analysis {
+        Some(analysis) => {
+            let known = analysis.workloads.iter().find(|of| of.name == workload.name);
+            known.is_some_and(|known| known.is_per_run)
+        }
+        None => workload.response.is_outside() && cells().next().is_some() && !cells().any(reports),
+    }
+}
 
 /// The file of a study.
 pub(super) fn effects_file(manifest: &Manifest, analysis: &Analysis, explained: &study::Explained) -> EffectsFile {

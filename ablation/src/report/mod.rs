@@ -32,6 +32,7 @@ use ablate_format::{EFFECTS, EffectsFile, FIGURES, Manifest, PAGE, REPORT};
 use closing::Rows;
 use content::{Study, has_factors, has_rows};
 use document::Document;
+pub(crate) use effects_json::is_per_run;
 use std::io;
 use std::path::{Path, PathBuf};
 

@@ -6,9 +6,9 @@
 
 use super::rows::Row;
 
-const HEADER: [&str; 13] = [
+const HEADER: [&str; 14] = [
     "workload", "kind", "name", "arm", "contrast", "level", "response", "unit", "estimate", "low", "high", "n",
-    "verdict",
+    "verdict", "proof",
 ];
 
 pub(super) fn text(rows: &[Row]) -> String {
@@ -30,6 +30,7 @@ pub(super) fn text(rows: &[Row]) -> String {
             number(row.ends.map(|(_, high)| high)),
             row.n.map_or_else(String::new, |n| n.to_string()),
             row.verdict.clone(),
+            row.proof.clone(),
         ];
         written = written.and_then(|()| writer.write_record(fields));
     }

@@ -120,6 +120,11 @@ fn compared(
     let verdict = if is_same { Verdict::SameBinary } else { Verdict::NotDetected };
     let reason = if is_same { "the same binary: any difference is the session".to_owned() } else { String::new() };
     let row = Row { verdict, reason, ..row };
+    let is_unproven = old.is_unproven || new.is_unproven;
+    if is_unproven && !is_same {
+        let reason = "unproven: nothing tells the levels of its factor apart".to_owned();
+        return (Row { verdict: Verdict::NotKnown, reason, ..row }, None);
+    }
     let apart = match logs(pair, old, new) {
         Some((old, new)) => {
             let difference = pairing.difference(&old, &new);

@@ -56,6 +56,7 @@ fn series(series: &Series) -> Value {
         "response": series.response.as_str(),
         "unit": series.response.quantity(),
         "points": series.points.iter().map(point).collect::<Vec<_>>(),
+        "unproven": series.is_unproven,
         "searched": series.found != Found::NotSearched,
         "p": null,
         "q": null,

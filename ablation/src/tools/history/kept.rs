@@ -58,6 +58,9 @@ pub(super) struct KeptRow {
     pub(super) high: Option<f64>,
     /// Blocks.
     pub(super) n: usize,
+    /// Whether nothing tells the levels of the factor apart.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) unproven: bool,
 }
 
 impl KeptRow {
@@ -93,6 +96,7 @@ impl Kept {
                 low,
                 high,
                 n: value.blocks,
+                unproven: row.is_unproven,
             })
         });
         Kept {
@@ -237,6 +241,7 @@ mod tests {
             low: None,
             high: None,
             n: 3,
+            unproven: false,
         };
         let text = serde_json::to_string(&row).expect("is text");
         assert_eq!(serde_json::from_str::<KeptRow>(&text).expect("is a row"), row);

@@ -39,6 +39,8 @@ pub(crate) struct Series {
     pub(crate) response: MainResponse,
     /// Whether a process as a whole is one operation.
     pub(crate) is_per_run: bool,
+    /// Whether nothing tells the levels of the factor apart in some result, so that nothing is claimed.
+    pub(crate) is_unproven: bool,
     /// From the oldest to the newest.
     pub(crate) points: Vec<Point>,
     /// What the search says.
@@ -98,6 +100,10 @@ pub(crate) struct Change {
 }
 
 impl Series {
+    fn is_searchable(&self) -> bool {
+        !self.is_unproven && self.points.len() >= MIN_POINTS
+    }
+
     /// The changes that hold.
     pub(crate) fn changes(&self) -> &[Change] {
         match &self.found {
@@ -113,7 +119,7 @@ impl Series {
 /// average at most 5 % of the series that are said to change do not.
 pub(super) fn series(results: &[Kept]) -> Vec<Series> {
     let mut all = collected(results);
-    let searched = all.iter().filter(|series| series.points.len() >= MIN_POINTS).count();
+    let searched = all.iter().filter(|series| series.is_searchable()).count();
     let draws = (DRAWS_EACH * searched).clamp(DRAWS.0, DRAWS.1);
     let found: Vec<Option<Searched>> = search_all(&all, draws);
     let p: Vec<f64> = found.iter().map(|found| found.as_ref().map_or(f64::NAN, |found| found.p)).collect();
@@ -141,9 +147,11 @@ fn collected(results: &[Kept]) -> Vec<Series> {
                 key: row.key(),
                 response: row.response,
                 is_per_run: row.per_run,
+                is_unproven: false,
                 points: Vec::new(),
                 found: Found::NotSearched,
             });
+            series.is_unproven |= row.unproven;
             // A result has one value; what else its line says of it is no other result.
             if series.points.last().is_some_and(|last| (last.time, &last.commit) == (result.time, &result.commit)) {
                 continue;
@@ -164,6 +172,9 @@ fn collected(results: &[Kept]) -> Vec<Series> {
 fn search_all(all: &[Series], draws: usize) -> Vec<Option<Searched>> {
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let search = |series: &Series| {
+        if !series.is_searchable() {
+            return None;
+        }
         let newest = &series.points[series.points.len().saturating_sub(MAX_POINTS)..];
         let points: Vec<change_points::Point> = newest.iter().map(point).collect();
         change_points::search(&points, draws, seed(series))
@@ -230,6 +241,7 @@ mod tests {
             low: Some(value - 1.0),
             high: Some(value + 1.0),
             n: 12,
+            unproven: false,
         };
         Kept {
             format: 1,

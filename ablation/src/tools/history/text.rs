@@ -66,6 +66,10 @@ pub(super) fn part(group: &[Series], all: bool) -> Document {
         let all = if few == group.len() { "No series was searched" } else { "Some series were not searched" };
         document.text(format!("{all}: a search needs {MIN_POINTS} points, and {few} have fewer."));
     }
+    let unproven = group.iter().filter(|series| series.is_unproven).count();
+    if unproven > 0 {
+        document.text(format!("Unproven, so not searched: {unproven} series of factors whose levels nothing tells apart."));
+    }
     let is_shown = |series: &&Series| all || group.len() <= SHOWN_MAX || !series.changes().is_empty();
     let shown: Vec<&Series> = group.iter().filter(is_shown).collect();
     if !shown.is_empty() {
@@ -155,6 +159,7 @@ fn table(group: &[Series], shown: &[&Series]) -> Table {
             value.map_or_else(String::new, |value| self::point(value.value, value.interval))
         };
         let changes = match &series.found {
+            Found::NotSearched if series.is_unproven => "unproven".to_owned(),
             Found::NotSearched if series.points.len() < MIN_POINTS => "too few points".to_owned(),
             Found::NotSearched => "not searched".to_owned(),
             Found::Searched { changes, .. } if changes.is_empty() => "none".to_owned(),

@@ -1,7 +1,8 @@
 //! Results as rows: what every cell takes, and what every factor costs, in the response that its workload is judged by.
 
 use super::folder::Results;
-use crate::analyse::{Table, is_away};
+use crate::analyse::{Table, is_away, is_unproven, word_of};
+use crate::report;
 use ablate_format::effects::{CellRow, CrossedFactor, EffectRow, Estimate};
 use ablate_format::{Arm, CellKind, CellPlan, Contrast, MainResponse, StudyPlan, WorkloadPlan};
 use ablate_stats::bootstrap::Drawn;
@@ -72,6 +73,8 @@ pub(crate) struct Row {
     pub(crate) cells: Vec<String>,
     /// What the study says of it by itself: a verdict of effects, or the proof of a cell.
     pub(crate) verdict: String,
+    /// Whether nothing tells the levels of the factor apart, so that nothing is claimed of it.
+    pub(crate) is_unproven: bool,
 }
 
 /// Every row of a folder, workloads in the order of the plan, cells first.
@@ -156,7 +159,8 @@ impl Of<'_> {
         Row {
             value: Some(own.shapley.alone).filter(|_| is_proven).map(|value| times(value, sign)),
             drawn: drawn.filter(|_| is_proven).map(|drawn| drawn.map(|value| value * sign)),
-            verdict: if is_proven { own.shapley.verdict.clone() } else { own.proof.clone() },
+            verdict: said(is_proven, &own.shapley.verdict, &own.proof),
+            is_unproven: is_unproven(&own.proof),
             ..self.row(subject, crossed)
         }
     }
@@ -183,9 +187,15 @@ impl Of<'_> {
         Row {
             value: value.map(|value| times(value, sign)),
             drawn: drawn.map(|drawn| drawn.map(|value| value * sign)),
-            verdict: if value.is_some() { own.verdict.clone() } else { own.proof.clone() },
+            verdict: said(value.is_some(), &own.verdict, &own.proof),
+            is_unproven: is_unproven(&own.proof),
             ..self.row(subject, cells)
         }
+    }
+
+    fn is_per_run(&self) -> bool {
+        let analysis = self.results.measured.as_ref().map(|measured| &measured.analysis);
+        report::is_per_run(&self.results.effects, analysis, self.workload)
     }
 
     /// −1 where the contrast, baseline − other, is the other way round from what the title costs.
@@ -199,13 +209,14 @@ impl Of<'_> {
         Row {
             key: Key { workload, subject },
             response: self.workload.response,
-            is_per_run: is_per_run(self.results, self.workload),
+            is_per_run: self.is_per_run(),
             value: None,
             drawn: None,
             log: None,
             kind: None,
             cells,
             verdict: String::new(),
+            is_unproven: false,
         }
     }
 }
@@ -245,19 +256,11 @@ fn is_shown(proof: &str) -> bool {
     proof == "proven" || proof == "unproven"
 }
 
-fn times(estimate: Estimate, sign: f64) -> Estimate {
-    if sign > 0.0 { estimate } else { crate::analyse::negated(estimate) }
+/// What is said of a factor, where it is shown, or why it is not.
+fn said(is_shown: bool, verdict: &str, proof: &str) -> String {
+    if is_shown { word_of(verdict, proof) } else { proof }.to_owned()
 }
 
-/// Whether the process as a whole is one operation: programs that report nothing have no latency either.
-fn is_per_run(results: &Results, workload: &WorkloadPlan) -> bool {
-    let cells = || results.effects.cells.iter().filter(|row| row.workload == workload.name);
-    let reports = |row: &CellRow| row.latency_ns_p50.or(row.latency_ns_mean).is_some();
-    match results.measured.as_ref() {
-        Some(measured) => {
-            let known = measured.analysis.workloads.iter().find(|of| of.name == workload.name);
-            known.is_some_and(|known| known.is_per_run)
-        }
-        None => workload.response.is_outside() && cells().next().is_some() && !cells().any(reports),
-    }
+fn times(estimate: Estimate, sign: f64) -> Estimate {
+    if sign > 0.0 { estimate } else { crate::analyse::negated(estimate) }
 }
