@@ -50,7 +50,10 @@ pub(crate) fn export(
         }
     };
     leave_out(&Row::is_unproven, "nothing tells the levels of their factors apart (unproven)");
-    leave_out(&Row::is_of_few, &format!("fewer than {MIN_BLOCKS} blocks have their value, or it is not known how many"));
+    leave_out(
+        &Row::is_of_few,
+        &format!("fewer than {MIN_BLOCKS} blocks have their value, or it is not known how many"),
+    );
     let mut exported = match format {
         Format::Csv | Format::OpenMetrics => all(openmetrics::text(manifest, &rows)),
         Format::Bencher => bencher::export(&rows),

@@ -147,7 +147,10 @@ fn cell(row: &CellRow, summary: Option<&CellSummary>) -> Vec<Row> {
         value.map(|value| Estimate { value, interval: None, blocks: blocks(name).unwrap_or(0) })
     };
     let first = of(main_name, row.unit, row.value, true);
-    [first].into_iter().chain(beside.map(|(name, quantity, value)| of(name, quantity, known(name, value), false))).collect()
+    [first]
+        .into_iter()
+        .chain(beside.map(|(name, quantity, value)| of(name, quantity, known(name, value), false)))
+        .collect()
 }
 
 fn effect(manifest: &Manifest, row: &EffectRow) -> Row {

@@ -107,7 +107,10 @@ fn openmetrics_is_read_by_another_and_ends_with_its_mark() {
 fn the_same_results_give_the_same_bytes() {
     let (manifest, effects, analysis) = study();
     for format in [Format::Csv, Format::Bencher, Format::GithubActionBenchmark, Format::OpenMetrics] {
-        assert_eq!(export(&manifest, &effects, Some(&analysis), format), export(&manifest, &effects, Some(&analysis), format));
+        assert_eq!(
+            export(&manifest, &effects, Some(&analysis), format),
+            export(&manifest, &effects, Some(&analysis), format)
+        );
     }
 }
 

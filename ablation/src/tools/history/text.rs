@@ -68,7 +68,8 @@ pub(super) fn part(group: &[Series], all: bool) -> Document {
     }
     let unproven = group.iter().filter(|series| series.is_unproven).count();
     if unproven > 0 {
-        document.text(format!("Unproven, so not searched: {unproven} series of factors whose levels nothing tells apart."));
+        document
+            .text(format!("Unproven, so not searched: {unproven} series of factors whose levels nothing tells apart."));
     }
     let is_shown = |series: &&Series| all || group.len() <= SHOWN_MAX || !series.changes().is_empty();
     let shown: Vec<&Series> = group.iter().filter(is_shown).collect();
