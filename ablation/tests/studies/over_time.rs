@@ -16,6 +16,7 @@ command = ["sh", "subject.sh"]
 served_by = "subject"
 [[factor]]
 name = "cache"
+proof = ["cache.hits"]
 [factor.levels]
 on = {}
 off = { NO_CACHE = "1" }
@@ -33,12 +34,12 @@ command = ["sh", "two.sh"]
 served_by = "two"
 "#;
 
-/// A script that says that an operation took `$ns`.
-fn script(name: &str, ns: &str) -> String {
+/// A script that says that an operation took `$ns`, and `more`.
+fn script(name: &str, ns: &str, more: &str) -> String {
     format!(
         "{ns}\necho '{{\"format\":2,\"operations\":200,\"served_by\":\"{name}\",\"checksum\":\"ab\",\"latency_over\":\
          \"operations\",\"samples\":200,\"latency_ns_p10\":'$ns',\"latency_ns_p50\":'$ns',\"latency_ns_p99\":'$ns',\
-         \"latency_ns_mean\":'$ns'}}'\n"
+         \"latency_ns_mean\":'$ns'{more}}}'\n"
     )
 }
 
@@ -46,15 +47,16 @@ fn script(name: &str, ns: &str) -> String {
 fn bench(takes: u32) -> Bench {
     let bench = Bench::new(STEPS);
     for (name, ns) in [("one", "ns=50"), ("two", "ns=300")] {
-        std::fs::write(bench.path(&format!("{name}.sh")), script(name, ns)).expect("writes the peer");
+        std::fs::write(bench.path(&format!("{name}.sh")), script(name, ns, "")).expect("writes the peer");
     }
     takes_now(&bench, takes);
     bench
 }
 
 fn takes_now(bench: &Bench, takes: u32) {
-    let ns = format!("ns={takes}\n[ -n \"$NO_CACHE\" ] && ns=80");
-    std::fs::write(bench.path("subject.sh"), script("subject", &ns)).expect("writes the subject");
+    let ns = format!("ns={takes} level=on hits=9\n[ -n \"$NO_CACHE\" ] && ns=80 level=off hits=0");
+    let proof = r#","levels":{"cache":"'$level'"},"counters":{"cache":{"hits":'$hits'}}"#;
+    std::fs::write(bench.path("subject.sh"), script("subject", &ns, proof)).expect("writes the subject");
 }
 
 /// Runs the study into a folder.
@@ -165,7 +167,7 @@ fn results_are_exported_for_other_tools() {
         said.out
     };
     let csv = export("csv");
-    assert!(csv.contains("plain,cell,baseline,,,,latency_ns_p10,ns/op,100,100,100,6,ok\n"), "{csv}");
+    assert!(csv.contains("plain,cell,baseline,,,,latency_ns_p10,ns/op,100,100,100,6,ok,\n"), "{csv}");
     assert!(csv.contains("plain,effect,cache,env,on-off,off,latency_ns_p10,ns/op,20,20,20,6,"), "{csv}");
     let bencher: Value = serde_json::from_str(&export("bencher")).expect("is JSON");
     assert_eq!(bencher["plain/baseline"]["latency"]["upper_value"], 100.0, "{bencher:#}");
