@@ -40,6 +40,18 @@ pub(crate) enum HistoryError {
         /// The folder.
         dir: PathBuf,
     },
+    /// A study that was interrupted: its values would be kept for good.
+    #[error(
+        "{dir} is not finished: {there} of {planned} planned runs have records; continue it with `cargo ablate run … --resume`"
+    )]
+    Unfinished {
+        /// The folder.
+        dir: PathBuf,
+        /// Runs that have records.
+        there: usize,
+        /// Runs that are planned.
+        planned: usize,
+    },
     /// A shard of a study, whose other shards are the same run.
     #[error("{dir} has one shard of a study; join all of them with `cargo ablate merge`, and add what that writes")]
     Shard {
@@ -60,6 +72,7 @@ impl ExitStatus for HistoryError {
             HistoryError::Folder(error) => error.exit(),
             HistoryError::NoFile { .. }
             | HistoryError::Running { .. }
+            | HistoryError::Unfinished { .. }
             | HistoryError::Shard { .. }
             | HistoryError::Empty { .. } => ShellCode::WrongCall,
             HistoryError::Io { .. } | HistoryError::Encode { .. } => ShellCode::BadRuns,

@@ -139,9 +139,18 @@ pub(crate) struct BadLine {
 /// # Errors
 /// [`HistoryError::NoFile`], or the system's error.
 pub(super) fn read(path: &Path) -> Result<(Vec<Kept>, Vec<BadLine>), HistoryError> {
+    check(path)?;
     match std::fs::read(path) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Err(HistoryError::NoFile { file: path.to_owned() }),
         read => Ok(parsed(&read.map_err(failed(path, "reading"))?)),
+    }
+}
+
+/// Refuses what is there and no file: a device has no end.
+fn check(path: &Path) -> Result<(), HistoryError> {
+    match path.metadata().is_ok_and(|found| !found.is_file()) {
+        true => Err(failed(path, "reading")(std::io::Error::other("it is no file"))),
+        false => Ok(()),
     }
 }
 
@@ -180,6 +189,7 @@ fn of_line(line: &[u8]) -> Result<Kept, String> {
 /// # Errors
 /// [`HistoryError`]; the file is as it was then, up to a torn line at its end, which the next call leaves behind.
 pub(super) fn add(path: &Path, results: &Results) -> Result<bool, HistoryError> {
+    check(path)?;
     if results.manifest.shard.is_some() {
         return Err(HistoryError::Shard { dir: results.dir.clone() });
     }

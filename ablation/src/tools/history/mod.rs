@@ -37,6 +37,13 @@ pub(crate) fn history(request: &Request) -> Result<History, HistoryError> {
         if store::is_in_use(dir) {
             return Err(HistoryError::Running { dir: dir.clone() });
         }
+        // Archived results have no records; they were complete.
+        if dir.join(store::RECORDS).is_file() {
+            let (manifest, records, _) = store::read(dir)?;
+            if let Some((there, planned)) = store::coverage(&manifest, &records).filter(|(there, all)| there < all) {
+                return Err(HistoryError::Unfinished { dir: dir.clone(), there, planned });
+            }
+        }
         let is_new = kept::add(file, &results::read(dir)?)?;
         let shown = (dir.display(), file.display());
         note(&match is_new {
