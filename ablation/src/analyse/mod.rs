@@ -54,7 +54,6 @@ pub(crate) use crossed::{Contrasted, Crossed, CrossedFactor};
 pub(crate) use failures::Failure;
 pub(crate) use gaps::{Explained, ReferenceGap};
 pub(crate) use machines::{DECIDING, OverMachines};
-pub(crate) use memory::Memory;
 pub(crate) use paths::{FollowedPath, FollowedWorkload, GoalVerdict, JudgedGoal};
 pub(crate) use ranking::Unjudged;
 pub(crate) use retention::Retention;

@@ -4,9 +4,8 @@ use super::output::{Ended, OutputError, out_file, print_bytes};
 use crate::report::export::{self, Format};
 use crate::report::{self, ReportError};
 use crate::support::exit::{ExitStatus, ShellCode};
-use crate::support::files;
 use crate::support::progress::note;
-use crate::tools::results;
+use crate::tools::results::{self, form};
 use std::path::PathBuf;
 
 /// Arguments of `cargo ablate export`.
@@ -42,9 +41,6 @@ enum Chosen {
 /// Why there is no export.
 #[derive(Debug, thiserror::Error)]
 enum ExportError {
-    /// A file could not be written.
-    #[error("{path}: writing failed: {source}; make room, or name another file")]
-    Write { path: PathBuf, source: std::io::Error },
     /// An archived folder lost a file.
     #[error("{path}: reading failed: {source}; a folder without records needs this file")]
     OwnFile { path: PathBuf, source: std::io::Error },
@@ -77,9 +73,7 @@ pub(super) fn run(args: &Args) -> Ended {
         Chosen::Openmetrics => exported(&results, Format::OpenMetrics),
     };
     match &args.out {
-        Some(path) => {
-            files::replace(path, text.as_bytes()).map_err(|source| ExportError::Write { path: path.clone(), source })?
-        }
+        Some(path) => form::write_text(path, &text)?,
         None => print_bytes(text.as_bytes())?,
     }
     Ok(ShellCode::Good)

@@ -3,16 +3,31 @@
 use super::document::{Document, Table};
 use super::number::{MISSING, Unit, interval, or_missing, percent, point, signed_point};
 use super::workload::{label, shown};
-use crate::analyse::{Analysis, CellSummary, Effect, Memory, Proof, Response, Verdict, WorkloadAnalysis};
+use crate::analyse::{Analysis, CellSummary, Effect, Proof, Response, Verdict, WorkloadAnalysis};
 use ablate_format::effects::Estimate;
 use ablate_format::{CellKind, MainResponse};
 
 /// A number of a cell's memory.
-type Of = fn(&Memory) -> Option<Estimate>;
+type Of = fn(&CellSummary) -> Option<Estimate>;
 
 /// The numbers of memory by their columns.
-const NUMBERS: [(&str, Of); 3] =
-    [("peak", |memory| memory.peak), ("mean", |memory| memory.mean), ("at end", |memory| memory.after)];
+const NUMBERS: [(&str, Of); 3] = [
+    ("peak", |cell| cell.memory.peak),
+    ("mean", |cell| of_most(cell, cell.memory.mean)),
+    ("at end", |cell| of_most(cell, cell.memory.after)),
+];
+
+/// A number that at least half of the blocks of a cell have. Runs that were long enough to be sampled are not those of the
+/// others, so that a few of them say nothing of the cell.
+fn of_most(cell: &CellSummary, number: Option<Estimate>) -> Option<Estimate> {
+    number.filter(|number| 2 * number.blocks >= cell.by_block.len())
+}
+
+/// Whether a cell has a number that too few of its blocks have.
+fn has_of_few(cell: &CellSummary) -> bool {
+    let all = [cell.memory.mean, cell.memory.after];
+    all.into_iter().any(|number| number.is_some() && of_most(cell, number).is_none())
+}
 
 /// What the columns mean, once; nothing where no run of any workload told anything of memory.
 pub(super) fn legend(document: &mut Document, analysis: &Analysis) {
@@ -29,7 +44,7 @@ pub(super) fn legend(document: &mut Document, analysis: &Analysis) {
 /// The numbers that some cell has.
 fn there(workload: &WorkloadAnalysis) -> Vec<(&'static str, Of)> {
     let (cells, _) = shown(workload);
-    NUMBERS.into_iter().filter(|(_, of)| cells.iter().any(|cell| of(&cell.memory).is_some())).collect()
+    NUMBERS.into_iter().filter(|(_, of)| cells.iter().any(|cell| of(cell).is_some())).collect()
 }
 
 /// Time and memory of the cells of one workload, and of its factors. Nothing where no run told anything of memory, or
@@ -41,7 +56,11 @@ pub(super) fn memory(document: &mut Document, workload: &WorkloadAnalysis, colum
         return;
     }
     document.text(format!("Time and memory of {}:", workload.name));
-    document.table(of_cells(workload, &shown(workload).0, &there));
+    let cells = shown(workload).0;
+    document.table(of_cells(workload, &cells, &there));
+    if cells.iter().any(|cell| has_of_few(cell)) {
+        document.text(format!("mean, at end: {MISSING} where fewer than half of the blocks of a cell have it."));
+    }
     let tables = [true, false].into_iter().filter_map(|with_ends| of_factors(workload, with_ends));
     if let Some(table) = Table::first_that_fits(columns, tables) {
         document.table(table);
@@ -56,7 +75,7 @@ pub(super) fn memory(document: &mut Document, workload: &WorkloadAnalysis, colum
 fn of_cells(workload: &WorkloadAnalysis, cells: &[&CellSummary], there: &[(&str, Of)]) -> Table {
     let is_memory = workload.response == MainResponse::RssPeak;
     let time = Unit::of_workload(workload, cells.iter().filter_map(|cell| cell.value(workload.response)), Unit::LIMIT);
-    let all = cells.iter().flat_map(|cell| there.iter().filter_map(|(_, of)| of(&cell.memory)));
+    let all = cells.iter().flat_map(|cell| there.iter().filter_map(|(_, of)| of(cell)));
     let bytes = Unit::of_response(MainResponse::RssPeak, all, Unit::LIMIT);
     let mut header = vec!["<configuration".to_owned(), "=arm".to_owned()];
     header.extend(
@@ -83,7 +102,7 @@ fn of_cells(workload: &WorkloadAnalysis, cells: &[&CellSummary], there: &[(&str,
             pair(cell.value(workload.response), baseline.and_then(|base| base.value(workload.response)), time);
         }
         for (_, of) in there {
-            pair(of(&cell.memory), baseline.and_then(|base| of(&base.memory)), bytes);
+            pair(of(cell), baseline.and_then(|base| of(base)), bytes);
         }
         table.row(row);
     }
@@ -177,7 +196,11 @@ mod tests {
                 record.rss_last_bytes = Some(1 << 20);
             }
         }
-        let analysis = analyse(&study.manifest, &records);
+        shown_of(&study, &records, columns)
+    }
+
+    fn shown_of(study: &Study, records: &[ablate_format::Record], columns: usize) -> String {
+        let analysis = analyse(&study.manifest, records);
         let mut document = Document::default();
         legend(&mut document, &analysis);
         memory(&mut document, &analysis.workloads[0], columns);
@@ -190,5 +213,23 @@ mod tests {
     fn time_and_memory_stand_side_by_side() {
         insta::assert_snapshot!("memory_120", shown_for(120, true));
         insta::assert_snapshot!("memory_short_runs_80", shown_for(80, false));
+    }
+
+    #[test]
+    fn a_mean_of_few_blocks_is_not_shown() {
+        let study = Study::new(&["cache"], &["w"]);
+        let mut records = study.records(12, |_, _, _| 1_000.0);
+        for record in &mut records {
+            record.process_rss_peak_bytes = 30 << 20;
+            // The peers' runs are long, those of the subject mostly are not.
+            if record.block < 5 || record.cell == "peer-fast" {
+                (record.rss_mean_bytes, record.rss_last_bytes) = (Some(77 << 20), Some(77 << 20));
+            }
+        }
+        let text = shown_of(&study, &records, 120);
+        let of = |name: &str| text.lines().find(|line| line.starts_with(name)).expect("is a row").to_owned();
+        assert!(of("baseline").contains("n/a") && !of("baseline").contains("77"), "{text}");
+        assert!(of("fast").contains("77"), "{text}");
+        assert_eq!(text.matches("fewer than half of the blocks").count(), 1, "{text}");
     }
 }

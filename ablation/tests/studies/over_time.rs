@@ -120,9 +120,9 @@ fn what_cannot_be_compared_says_why() {
     std::fs::create_dir(bench.path("damaged")).expect("makes a folder");
     std::fs::write(bench.path("damaged/manifest.json"), "{\"format\": 2,").expect("writes");
     for (dirs, code, part) in [
-        (&["a", "damaged"][..], 1, "manifest.json is damaged"),
-        (&["a", "missing"], 1, "missing holds no study"),
-        (&["a", "study.toml"], 1, "study.toml is not a folder of a study"),
+        (&["a", "damaged"][..], 2, "manifest.json is damaged"),
+        (&["a", "missing"], 2, "missing holds no study"),
+        (&["a", "study.toml"], 2, "study.toml is not a folder of a study"),
         (&["a"], 2, "2 values required"),
         (&["a", "./a"], 2, "is named twice"),
     ] {
@@ -180,7 +180,8 @@ fn results_are_exported_for_other_tools() {
     let said = bench.ablate(&["export", "a", "--format", "xml"]);
     assert_eq!(said.code, 2, "{said:#?}");
     let said = bench.ablate(&["export", "a", "--format", "csv", "--out", "no/such/folder/x"]);
-    assert!(said.code == 1 && said.err.contains("writing failed"), "{said:#?}");
+    assert_eq!(said.code, 2, "{said:#?}");
+    said.complains(&["no/such/folder/x: its folder no/such/folder does not exist"]);
 }
 
 /// A file of 24 results whose baseline takes what `takes` says, made of the line of a real one.
@@ -267,5 +268,27 @@ fn a_result_is_added_once_and_a_damaged_line_is_told_by_its_number() {
         let said = bench.ablate(args);
         assert_eq!(said.code, 2, "{said:#?}");
         said.complains(&[part]);
+    }
+}
+
+#[test]
+fn an_unfinished_study_is_not_kept_and_its_blocks_are_told() {
+    let bench = bench(100);
+    run(&bench, "a");
+    run(&bench, "cut");
+    let records = std::fs::read_to_string(bench.path("cut/records.jsonl")).expect("is there");
+    let lines: Vec<&str> = records.lines().collect();
+    // Seven runs and more are one block of four cells, and a part of the next.
+    std::fs::write(bench.path("cut/records.jsonl"), format!("{}\n", lines[..7].join("\n"))).expect("writes");
+    let said = bench.ablate(&["history", "--file", "h.jsonl", "--add", "cut"]);
+    assert_eq!(said.code, 2, "{said:#?}");
+    said.complains(&["cut is not finished", "--resume"]);
+    assert!(!bench.path("h.jsonl").exists());
+    let said = bench.ablate(&["compare", "a", "cut"]);
+    assert!(said.unwrapped().contains("1 of 6 blocks"), "{said:#?}");
+    for option in ["--html", "--markdown"] {
+        let said = bench.ablate(&["compare", "a", "cut", option, "no-folder/x"]);
+        assert_eq!(said.code, 2, "{said:#?}");
+        said.complains(&["no-folder/x: its folder no-folder does not exist"]);
     }
 }

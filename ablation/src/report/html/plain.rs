@@ -16,6 +16,8 @@ pub(crate) struct Page {
     pub(crate) size: String,
     /// Its sections.
     pub(crate) sections: Vec<Section>,
+    /// How it was made, after everything else; empty where that is not told.
+    pub(crate) method: String,
     /// The command.
     pub(crate) made_by: &'static str,
 }
@@ -59,7 +61,10 @@ pub(crate) fn render(page: &Page) -> String {
         }
         @if page.sections.len() > 1 { (contents(page)) }
         main { @for section in &page.sections { (self::section(section)) } }
-        footer { p { "Made by " code { (page.made_by) } ". The same results give the same page." } }
+        footer {
+            @if !page.method.is_empty() { p { (tables::clean(&page.method)) } }
+            p { "Made by " code { (page.made_by) } ". The same results give the same page." }
+        }
     };
     frame::page(&page.title, &body).into_string()
 }
@@ -107,6 +112,7 @@ mod tests {
             answer: "a".to_owned(),
             size: String::new(),
             sections: vec![section],
+            method: String::new(),
             made_by: "cargo ablate",
         };
         let text = render(&page);

@@ -29,6 +29,8 @@ pub(crate) struct Folder {
     pub(crate) toolchain: Option<String>,
     /// Blocks planned.
     pub(crate) blocks: u32,
+    /// Blocks that were timed in full; `None` without records.
+    pub(crate) measured: Option<usize>,
     /// Whether it has records.
     pub(crate) has_records: bool,
 }
@@ -40,6 +42,8 @@ pub(crate) struct Compared {
     pub(crate) folder: Folder,
     /// What differs, one line each.
     pub(crate) differences: Vec<String>,
+    /// What is the same, one line each.
+    pub(crate) alike: Vec<String>,
     /// What the intervals cover.
     pub(crate) session: Session,
     /// A better way to compare these two; `None` where there is none.

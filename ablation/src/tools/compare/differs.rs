@@ -73,7 +73,8 @@ impl<'a> Both<'a> {
             out.push(format!("study: {} → {}", self.old.study, self.new.study));
         }
         out.extend(self.config());
-        out.extend(self.binaries());
+        let [_, other] = self.binaries();
+        out.extend(other);
         if self.old.plan.layouts != self.new.plan.layouts {
             out.push(format!("code layouts: {} → {}", self.old.plan.layouts, self.new.plan.layouts));
         }
@@ -95,8 +96,14 @@ impl<'a> Both<'a> {
         (!keys.is_empty()).then(|| format!("config: {}{more} changed", keys.join(", ")))
     }
 
-    /// Which builds are the same.
-    fn binaries(self) -> Vec<String> {
+    /// Everything that is worth saying that it is the same, a line each.
+    pub(super) fn alike(self) -> Vec<String> {
+        let [equal, _] = self.binaries();
+        equal.into_iter().collect()
+    }
+
+    /// Which builds are the same, and which differ.
+    fn binaries(self) -> [Option<String>; 2] {
         let same = |build: &&BuildRecord| self.is_same_build(&build.id, &build.id);
         let both = || self.old.builds.iter().filter(|build| self.new.builds.iter().any(|new| new.id == build.id));
         let (equal, other): (Vec<&BuildRecord>, Vec<&BuildRecord>) = both().partition(same);
@@ -111,8 +118,7 @@ impl<'a> Both<'a> {
             };
             (!builds.is_empty()).then(|| format!("{count} {what}: {}{more}", names.join(", ")))
         };
-        let other = line(&other, ["differs", "differ"]);
-        other.into_iter().chain(line(&equal, ["has the same code", "have the same code"])).collect()
+        [line(&equal, ["has the same code", "have the same code"]), line(&other, ["differs", "differ"])]
     }
 
     /// Whether both have the same machine code in every layout.
@@ -277,10 +283,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_equal_says_nothing_but_that() {
+    fn what_is_equal_is_no_difference() {
         let (old, new) = both(|_| {});
-        let lines = Both { old: &old, new: &new }.lines();
-        assert!(lines.len() == 1 && lines[0].contains("the same code"), "{lines:?}");
+        let both = Both { old: &old, new: &new };
+        let (lines, alike) = (both.lines(), both.alike());
+        assert!(lines.is_empty() && alike.len() == 1 && alike[0].contains("the same code"), "{lines:?} {alike:?}");
     }
 
     #[test]

@@ -34,8 +34,9 @@ pub(crate) enum CompareError {
 impl ExitStatus for CompareError {
     fn exit(&self) -> ShellCode {
         match self {
+            CompareError::Folder(error) => error.exit(),
             CompareError::Twice { .. } => ShellCode::WrongCall,
-            CompareError::Folder(_) | CompareError::NothingInCommon { .. } => ShellCode::BadRuns,
+            CompareError::NothingInCommon { .. } => ShellCode::BadRuns,
         }
     }
 }

@@ -49,6 +49,7 @@ fn folder(folder: &Folder) -> Value {
         "commit": folder.commit,
         "toolchain": folder.toolchain,
         "blocks": folder.blocks,
+        "blocks_measured": folder.measured,
         "records": folder.has_records,
     })
 }
@@ -69,6 +70,7 @@ fn compared(compared: &Compared) -> Value {
         "covers": compared.session.said,
         "sessions": learnt.collect::<Vec<_>>(),
         "differences": compared.differences,
+        "alike": compared.alike,
         "advice": compared.advice,
         "rows": compared.rows.iter().map(row).collect::<Vec<_>>(),
     })
@@ -121,6 +123,7 @@ fn html(comparison: &Comparison) -> String {
         answer: text::answer(comparison),
         size: text::folders(comparison),
         sections: sections.collect(),
+        method: String::new(),
         made_by: "cargo ablate compare --html",
     };
     plain::render(&page)
@@ -145,7 +148,7 @@ fn forest(compared: &Compared, number: usize) -> Option<Figure> {
              hold for all rows together.{left_out}"
         ),
         words: drawn.iter().map(|row| format!("{}: {}", row.name, row.text)).collect::<Vec<_>>().join("; "),
-        svg: forest::draw(&drawn, Axis::of("% of the old value"), None),
+        svg: forest::draw(&drawn, Axis::of("% of the old value (cells), of the old baseline (factors)"), None),
     })
 }
 

@@ -66,7 +66,7 @@ fn compared(old: &Results, new: &Results) -> Result<Compared, CompareError> {
         ));
     }
     let advice = advice(&old.manifest, &new.manifest, session.one_machine);
-    Ok(Compared { folder: folder(new), differences, session, advice, rows })
+    Ok(Compared { folder: folder(new), differences, alike: both.alike(), session, advice, rows })
 }
 
 /// Two commits of one study on one machine are better compared in the same blocks.
@@ -98,6 +98,7 @@ fn folder(results: &Results) -> Folder {
         commit,
         toolchain: fact("rustc"),
         blocks: manifest.blocks,
+        measured: results.blocks(),
         has_records: results.measured.is_some(),
     }
 }

@@ -198,3 +198,35 @@ fn one_folder_twice_is_refused() {
     let error = compare(&dirs).expect_err("is refused");
     assert!(matches!(&error, CompareError::Twice { dir } if dir == Path::new("a")), "{error}");
 }
+
+#[test]
+fn what_is_unproven_is_claimed_of_no_row() {
+    let (old, new) = (study("aa"), study("bb"));
+    let slower = |cell: &str| if cell == "baseline" || cell == "placebo" { 115.0 } else { usual(cell) };
+    for has_records in [true, false] {
+        let (mut old, mut new) = (results(&old, 1, &usual), results(&new, 2, &slower));
+        for row in old.effects.effects.iter_mut().chain(&mut new.effects.effects) {
+            row.proof = "unproven".to_owned();
+        }
+        if !has_records {
+            (old.measured, new.measured) = (None, None);
+        }
+        let compared = compared(&old, &new).expect("is compared");
+        assert_eq!(verdict(&compared, "baseline"), Verdict::Worse);
+        let cost = row(&compared, "cache (env)");
+        assert!(cost.verdict == Verdict::NotKnown && cost.reason.starts_with("unproven"), "{cost:?}");
+        assert!(cost.old.is_some() && cost.difference.is_none(), "{cost:?}");
+    }
+}
+
+#[test]
+fn identical_programs_are_the_whole_answer() {
+    let one = study("aa");
+    let (old, new) = (results(&one, 1, &usual), results(&one, 2, &usual));
+    let comparison = Comparison { base: folder(&old), others: vec![compared(&old, &new).expect("is compared")] };
+    let text = to_text(&comparison, Form::Terminal { columns: 100, all: false });
+    assert!(text.contains("The programs are identical, so nothing is better or worse"), "{text}");
+    let differs = text.split("What differs between both folders").nth(1).unwrap_or_default();
+    assert!(!differs.split("The same in both").next().unwrap_or_default().contains("same code"), "{text}");
+    assert!(text.contains("The same in both: ") && text.contains("12 blocks"), "{text}");
+}

@@ -35,10 +35,15 @@ pub(super) fn answer(comparison: &Comparison) -> String {
     let same = count(Verdict::SameBinary);
     let judged = worse + better + none;
     if judged == 0 && same > 0 {
-        return format!(
-            "No difference can be claimed: {} of the same binary, so that any difference is the session",
-            counted(same, "row")
-        );
+        return match rows().count() == same {
+            true => "The programs are identical, so nothing is better or worse".to_owned(),
+            false => {
+                let rows = counted(same, "row");
+                format!(
+                    "Nothing could be compared beside {rows} of the same binary, where any difference is the session"
+                )
+            }
+        };
     }
     if judged == 0 {
         return "Nothing could be compared".to_owned();
@@ -53,7 +58,11 @@ fn folder(folder: &Folder) -> String {
     let mut parts = vec![format!("{}, study {}", folder.dir.display(), folder.study), date(folder.started_unix_s)];
     parts.extend(folder.commit.as_ref().map(|commit| format!("commit {commit}")));
     parts.extend(folder.toolchain.clone());
-    parts.push(counted(folder.blocks as usize, "block"));
+    let planned = counted(folder.blocks as usize, "block");
+    parts.push(match folder.measured.filter(|measured| *measured < folder.blocks as usize) {
+        Some(measured) => format!("{measured} of {planned}"),
+        None => planned,
+    });
     if !folder.has_records {
         parts.push("no records".to_owned());
     }
@@ -93,6 +102,9 @@ pub(super) fn part(compared: &Compared, all: bool) -> Document {
     }
     for line in &compared.differences {
         document.item(line.clone());
+    }
+    if !compared.alike.is_empty() {
+        document.text(format!("The same in both: {}.", compared.alike.join("; ")));
     }
     document
 }
@@ -174,7 +186,7 @@ fn part_of(share: f64) -> String {
 
 fn table(rows: &[&Row]) -> Table {
     let mut table =
-        Table::new(["<workload", "<what", "=unit", "old", "new", "difference [95 %]", "ratio [95 %]", "=verdict"]);
+        Table::new(["<workload", "<what", "=verdict", "old", "new", "difference [95 %]", "ratio [95 %]", "=unit"]);
     for row in rows {
         let unit = if row.is_beside { Unit::PLAIN } else { unit(rows, row) };
         let value = |estimate: Option<Estimate>| {
@@ -185,12 +197,12 @@ fn table(rows: &[&Row]) -> Table {
         table.row([
             row.key.workload.clone(),
             what(row),
-            if row.is_beside { "ratio".to_owned() } else { unit.with(row.response) },
+            row.verdict.word(),
             value(row.old),
             value(row.new),
             difference.map_or_else(|| MISSING.to_owned(), difference_text),
             row.ratio.map_or_else(|| MISSING.to_owned(), ratio),
-            row.verdict.word(),
+            if row.is_beside { "ratio".to_owned() } else { unit.with(row.response) },
         ]);
     }
     table

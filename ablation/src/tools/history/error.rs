@@ -2,6 +2,7 @@
 
 use crate::store::StoreError;
 use crate::support::exit::{ExitStatus, ShellCode};
+use ablate_stats::MIN_BLOCKS;
 use std::path::PathBuf;
 
 /// A history that cannot be made.
@@ -59,7 +60,9 @@ pub(crate) enum HistoryError {
         dir: PathBuf,
     },
     /// A folder in which nothing is measured.
-    #[error("{dir} has no value yet, so there is nothing to add; run its study first")]
+    #[error(
+        "{dir} has no proven value of {MIN_BLOCKS} blocks or more, so there is nothing to add; run its study with more blocks"
+    )]
     Empty {
         /// The folder.
         dir: PathBuf,

@@ -123,7 +123,8 @@ fn html(history: &History) -> String {
         title: "history of results".to_owned(),
         question: "What changed over time?".to_owned(),
         answer: text::answer(history),
-        size: text::method(),
+        size: text::size(history),
+        method: text::method(),
         sections: sections.collect(),
         made_by: "cargo ablate history --html",
     };
@@ -142,14 +143,14 @@ fn chart(series: &Series, group: usize, number: usize) -> Figure {
         .collect();
     let drawn = |change: &Change| timeline::Change {
         at: change.at,
-        name: text::commit(text::ends(series, change).1),
+        name: text::short_name(series, change.at),
         tone: if change.is_worse { Tone::Cost } else { Tone::Saving },
     };
     let changes: Vec<timeline::Change> = series.changes().iter().map(drawn).collect();
     let said: Vec<String> = series.changes().iter().map(|change| text::changed(series, change)).collect();
     let (first, last) = (series.points.first(), series.points.last());
     let ends = first.zip(last).map_or_else(String::new, |(first, last)| {
-        format!("{} to {}, {}", text::told(first), text::told(last), counted(points.len(), "result"))
+        format!("{} to {}, {}", text::told(first, None), text::told(last, None), counted(points.len(), "result"))
     });
     let levels = levels(series, &|value| unit.from(value));
     Figure {

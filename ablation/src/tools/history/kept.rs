@@ -3,6 +3,7 @@
 use super::error::HistoryError;
 use crate::tools::results::{self, Key, Results, Subject, machine_key};
 use ablate_format::MainResponse;
+use ablate_stats::MIN_BLOCKS;
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Write as _};
@@ -75,13 +76,14 @@ impl KeptRow {
 }
 
 impl Kept {
-    /// The result of a folder. Values that are not proven or no numbers are left out.
+    /// The result of a folder. Values that are not proven or no numbers are left out, and those of fewer
+    /// blocks than an interval needs.
     pub(super) fn of(results: &Results) -> Kept {
         let manifest = &results.manifest;
         let fact = |name: &str| manifest.machine.facts.get(name).cloned().flatten();
         let told = results::rows(results).into_iter().filter(results::Row::is_told);
         let rows = told.filter_map(|row| {
-            let value = row.value.filter(|value| value.value.is_finite())?;
+            let value = row.value.filter(|value| value.value.is_finite() && value.blocks >= MIN_BLOCKS)?;
             let (kind, (name, contrast, arm)) = (row.key.subject.kind(), parts(&row.key.subject));
             let (low, high) = value.interval.unzip();
             Some(KeptRow {

@@ -5,6 +5,7 @@ use crate::analyse::Response;
 use crate::tools::results::{Key, Subject};
 use ablate_format::MainResponse;
 use ablate_format::effects::Estimate;
+use ablate_stats::MIN_BLOCKS;
 use ablate_stats::change_points::{self, ERROR, MAX_POINTS, MIN_POINTS, Searched};
 use ablate_stats::distribution::t_quantile;
 use ablate_stats::many::benjamini_hochberg;
@@ -141,6 +142,10 @@ fn collected(results: &[Kept]) -> Vec<Series> {
     for result in results {
         for row in &result.rows {
             let key = (result.study.clone(), result.machine.clone(), row.key(), row.response);
+            // Lines of earlier versions may have values of few blocks.
+            if row.n < MIN_BLOCKS {
+                continue;
+            }
             let series = by_key.entry(key).or_insert_with(|| Series {
                 study: result.study.clone(),
                 machine: result.machine.clone(),
@@ -274,6 +279,19 @@ mod tests {
         assert!(change.at == 15 && change.is_worse && (change.difference.value - 10.0).abs() < 2.0, "{change:?}");
         assert!(even.changes().is_empty() && matches!(even.found, Found::Searched { .. }), "{even:?}");
         assert_eq!((other.points.len(), &other.found), (1, &Found::NotSearched));
+    }
+
+    #[test]
+    fn what_is_unproven_is_not_searched_and_few_blocks_are_no_point() {
+        let mut results: Vec<Kept> =
+            (0..24).map(|time| result(time, "m", &[if time < 12 { 50.0 } else { 60.0 }, 1.0])).collect();
+        for result in &mut results {
+            result.rows[0].unproven = true;
+            result.rows[1].n = 3;
+        }
+        let all = series(&results);
+        let [unproven] = &all[..] else { panic!("{all:?}") };
+        assert_eq!((unproven.points.len(), &unproven.found), (24, &Found::NotSearched));
     }
 
     #[test]

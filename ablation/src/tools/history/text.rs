@@ -112,7 +112,9 @@ pub(super) fn changed(series: &Series, change: &Change) -> String {
         (Some(old), Some(new)) if old != new => format!("; the compiler changed: {old} → {new}"),
         _ => String::new(),
     };
-    format!("{word} by {value}{share} between {} and {}{compiler}", told(before), told(after))
+    let number = |at: usize| (!has_commits(series, change.at)).then_some(at + 1);
+    let (from, to) = (told(before, number(change.at - 1)), told(after, number(change.at)));
+    format!("{word} by {value}{share} between {from} and {to}{compiler}")
 }
 
 /// The last point before a change, and the first one after it.
@@ -120,9 +122,38 @@ pub(super) fn ends<'a>(series: &'a Series, change: &Change) -> (&'a Point, &'a P
     (&series.points[change.at - 1], &series.points[change.at])
 }
 
-/// `2026-11-01 abc1234567`.
-pub(super) fn told(point: &Point) -> String {
-    format!("{} {}", date(point.time), commit(point))
+/// Whether commits tell where the change at a point is: both are known, and they differ.
+fn has_commits(series: &Series, at: usize) -> bool {
+    let (before, after) = (&series.points[at - 1], &series.points[at]);
+    let known = |point: &Point| point.commit.clone().map(|commit| (commit, point.changed));
+    known(before).zip(known(after)).is_some_and(|(before, after)| before != after)
+}
+
+/// `abc1234567`, or `result 15` where commits do not tell where the change at a point is.
+pub(super) fn short_name(series: &Series, at: usize) -> String {
+    if has_commits(series, at) { commit(&series.points[at]) } else { format!("result {}", at + 1) }
+}
+
+/// `2026-11-01 abc1234567`; with a number, which commits do not replace, `result 14 (2026-11-01 13:05:09 UTC, abc1234567)`.
+pub(super) fn told(point: &Point, number: Option<usize>) -> String {
+    match number {
+        Some(number) => format!("result {number} ({} {} UTC, {})", date(point.time), time(point.time), commit(point)),
+        None => format!("{} {}", date(point.time), commit(point)),
+    }
+}
+
+/// The time of day.
+fn time(unix_s: u64) -> String {
+    let of_day = unix_s % 86_400;
+    format!("{:02}:{:02}:{:02}", of_day / 3_600, of_day / 60 % 60, of_day % 60)
+}
+
+/// What a page is of.
+pub(super) fn size(history: &History) -> String {
+    let points = history.series.iter().flat_map(|series| &series.points).map(|point| point.time);
+    let (first, last) = points.fold((u64::MAX, 0), |(first, last), time| (first.min(time), last.max(time)));
+    let span = if first > last { String::new() } else { format!(", {} to {}", date(first), date(last)) };
+    format!("{}, {} series{span}", counted(history.results, "result"), history.series.len())
 }
 
 /// A commit for people, with a `+` where the sources had changes beside it.
@@ -165,7 +196,7 @@ fn table(group: &[Series], shown: &[&Series]) -> Table {
             Found::NotSearched => "not searched".to_owned(),
             Found::Searched { changes, .. } if changes.is_empty() => "none".to_owned(),
             Found::Searched { changes, .. } => {
-                let after = |change: &Change| commit(ends(series, change).1);
+                let after = |change: &Change| short_name(series, change.at);
                 format!("{}: {}", changes.len(), changes.iter().map(after).collect::<Vec<_>>().join(", "))
             }
         };
@@ -197,6 +228,47 @@ fn sparkline(values: &[f64]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tools::results::Key;
+    use ablate_format::MainResponse;
+    use ablate_format::effects::Estimate;
+
+    #[test]
+    fn a_change_without_commits_is_told_by_the_number_and_the_time_of_its_results() {
+        let point = |time: u64, commit: Option<&str>| Point {
+            commit: commit.map(str::to_owned),
+            changed: false,
+            time,
+            toolchain: None,
+            value: Estimate { value: 1.0, interval: None, blocks: 6 },
+        };
+        let change = Change {
+            at: 1,
+            before: 1.0,
+            after: 2.0,
+            difference: Estimate { value: 1.0, interval: Some((0.5, 1.5)), blocks: 2 },
+            is_worse: true,
+            p: 0.01,
+        };
+        let mut series = Series {
+            study: "s".to_owned(),
+            machine: "m".to_owned(),
+            key: Key { workload: "w".to_owned(), subject: Subject::Cell("baseline".to_owned()) },
+            response: MainResponse::P10,
+            is_per_run: false,
+            is_unproven: false,
+            points: vec![point(3_661, None), point(3_662, None)],
+            found: Found::NotSearched,
+        };
+        let said = changed(&series, &change);
+        let part = "between result 1 (1970-01-01 01:01:01 UTC, without a commit) and result 2 (1970-01-01 01:01:02 UTC";
+        assert!(said.contains(part), "{said}");
+        assert_eq!(short_name(&series, 1), "result 2");
+        series.points = vec![point(1, Some("aaaa")), point(2, Some("aaaa"))];
+        assert!(changed(&series, &change).contains("result 2 (1970-01-01 00:00:02 UTC, aaaa)"));
+        series.points = vec![point(1, Some("aaaa")), point(2, Some("bbbb"))];
+        assert!(changed(&series, &change).ends_with("between 1970-01-01 aaaa and 1970-01-01 bbbb"));
+        assert_eq!(short_name(&series, 1), "bbbb");
+    }
 
     #[test]
     fn a_sparkline_spans_its_values() {

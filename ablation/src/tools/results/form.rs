@@ -45,15 +45,31 @@ pub(crate) enum Form {
 
 /// A file could not be written.
 #[derive(Debug, thiserror::Error)]
-#[error("{path}: writing failed: {source}; make room, or name another file")]
-pub(crate) struct WriteError {
-    path: PathBuf,
-    source: io::Error,
+pub(crate) enum WriteError {
+    /// The folder that it is to be in does not exist.
+    #[error("{path}: its folder {folder} does not exist; create it, or name a file in another folder")]
+    NoFolder {
+        /// The file.
+        path: PathBuf,
+        /// Its folder.
+        folder: PathBuf,
+    },
+    /// The system refused.
+    #[error("{path}: writing failed: {source}; permit it, make room, or name another file")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The system's error.
+        source: io::Error,
+    },
 }
 
 impl ExitStatus for WriteError {
     fn exit(&self) -> ShellCode {
-        ShellCode::BadRuns
+        match self {
+            WriteError::NoFolder { .. } => ShellCode::WrongCall,
+            WriteError::Io { .. } => ShellCode::BadRuns,
+        }
     }
 }
 
@@ -70,8 +86,23 @@ pub(crate) fn to_text<T: InForms>(of: &T, form: Form) -> String {
 /// Writes it to a file, as a whole.
 ///
 /// # Errors
-/// The system's error.
+/// As [`write_text`].
 pub(crate) fn write<T: InForms>(of: &T, form: Form, path: &Path) -> Result<(), WriteError> {
-    let written = files::replace(path, to_text(of, form).as_bytes());
-    written.map_err(|source| WriteError { path: path.to_owned(), source })
+    write_text(path, &to_text(of, form))
+}
+
+/// Writes a text to a file, as a whole.
+///
+/// # Errors
+/// [`WriteError`]; what was there stays then.
+pub(crate) fn write_text(path: &Path, text: &str) -> Result<(), WriteError> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.exists());
+    if let Some(folder) = folder {
+        return Err(WriteError::NoFolder { path: path.to_owned(), folder: folder.to_owned() });
+    }
+    files::replace(path, text.as_bytes()).map_err(|source| {
+        // The name of the file that was to take the path's place is nothing to its reader.
+        let source = if source.get_ref().is_some() { source.kind().into() } else { source };
+        WriteError::Io { path: path.to_owned(), source }
+    })
 }
