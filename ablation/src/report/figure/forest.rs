@@ -1,8 +1,8 @@
 //! A forest plot: a row for each name with its value and interval, on one axis with 0 and the noise floor.
 
 use super::ink::{self, Drawn};
+use super::rows::Rows;
 use super::{Mark, Tone, range};
-use plotters::chart::{ChartBuilder, LabelAreaPosition};
 use plotters::element::{Circle, PathElement, Rectangle};
 use plotters::style::Color;
 
@@ -40,30 +40,23 @@ impl<'a> Axis<'a> {
 
 /// Draws the rows from top to bottom. `floor` is the largest value that is noise.
 pub(crate) fn draw(rows: &[Row], axis: Axis<'_>, floor: Option<f64>) -> String {
-    let height = rows.len() as u32 * ink::ROW + ink::AXIS + 2 * ink::MARGIN;
-    ink::drawing(height, |area| fill(area, rows, axis, floor))
+    let all = Rows::new(rows.iter().map(|row| row.name.as_str()), TEXTS);
+    all.drawing(|area| fill(area, &all, rows, axis, floor))
 }
 
-fn fill(area: &ink::Area<'_>, rows: &[Row], axis: Axis<'_>, floor: Option<f64>) -> Drawn {
-    let names = ink::room_for(rows.iter().map(|row| row.name.as_str()));
+fn fill(area: &ink::Area<'_>, all: &Rows, rows: &[Row], axis: Axis<'_>, floor: Option<f64>) -> Drawn {
     let floor = floor.filter(|floor| floor.is_finite());
     let ends = rows.iter().filter_map(|row| row.mark).flat_map(|mark| {
         let (lo, hi) = mark.outer.unwrap_or(mark.ends);
         [lo, hi, mark.ends.0, mark.ends.1, mark.value]
     });
     let span = range(ends.chain(floor).chain(floor.map(|floor| -floor)), Some(0.0));
-    let last = rows.len() as f64 - 0.5;
-    let mut chart = ChartBuilder::on(area)
-        .margin(ink::MARGIN)
-        .x_label_area_size(ink::AXIS)
-        .set_label_area_size(LabelAreaPosition::Left, names)
-        .set_label_area_size(LabelAreaPosition::Right, TEXTS)
-        .build_cartesian_2d(span, last..-0.5)?;
+    let mut chart = all.chart(area, span)?;
     if let Some(floor) = floor {
-        chart.draw_series([Rectangle::new([(-floor, last), (floor, -0.5)], ink::NOISE.filled())])?;
+        chart.draw_series([Rectangle::new([(-floor, all.bottom()), (floor, -0.5)], ink::NOISE.filled())])?;
     }
     ink::axis(&mut chart, axis.of, axis.tick)?;
-    chart.draw_series([PathElement::new(vec![(0.0, last), (0.0, -0.5)], ink::INK)])?;
+    chart.draw_series([PathElement::new(vec![(0.0, all.bottom()), (0.0, -0.5)], ink::INK)])?;
     for (at, row) in rows.iter().enumerate() {
         let y = at as f64;
         let colour = ink::of(row.tone);
@@ -73,10 +66,7 @@ fn fill(area: &ink::Area<'_>, rows: &[Row], axis: Axis<'_>, floor: Option<f64>) 
             chart.draw_series([PathElement::new(vec![(lo, y), (hi, y)], colour.stroke_width(3))])?;
             chart.draw_series([Circle::new((value, y), 4, colour.filled())])?;
         }
-        let (left, right) =
-            (chart.backend_coord(&(chart.x_range().start, y)), chart.backend_coord(&(chart.x_range().end, y)));
-        ink::write(area, ink::fitted(&row.name, names), (left.0 - 8, left.1), ink::At::End, ink::INK)?;
-        ink::write(area, row.text.clone(), (right.0 + 8, right.1), ink::At::Start, colour)?;
+        all.label(area, &chart, at, &row.name, Some((&row.text, colour)))?;
     }
     Ok(())
 }

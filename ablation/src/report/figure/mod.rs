@@ -7,6 +7,7 @@ pub(crate) mod forest;
 pub(crate) mod grid;
 pub(crate) mod ink;
 pub(crate) mod plane;
+mod rows;
 pub(crate) mod strips;
 pub(crate) mod timeline;
 pub(crate) mod waterfall;

@@ -1,6 +1,7 @@
 //! What every block measured: a strip of points for each cell, and the same over the blocks in their order.
 
 use super::ink::{self, Drawn};
+use super::rows::Rows;
 use super::{Mark, range};
 use plotters::chart::{ChartBuilder, LabelAreaPosition};
 use plotters::element::{Circle, PathElement};
@@ -24,18 +25,13 @@ const NUMBERS: u32 = 70;
 
 /// Draws a row of points for each cell.
 pub(crate) fn spread(strips: &[Strip], axis: &str) -> String {
-    let height = strips.len() as u32 * ink::ROW + ink::AXIS + 2 * ink::MARGIN;
-    ink::drawing(height, |area| fill_spread(area, strips, axis))
+    let all = Rows::new(strips.iter().map(|strip| strip.name.as_str()), 0);
+    all.drawing(|area| fill_spread(area, &all, strips, axis))
 }
 
-fn fill_spread(area: &ink::Area<'_>, strips: &[Strip], axis: &str) -> Drawn {
-    let names = ink::room_for(strips.iter().map(|strip| strip.name.as_str()));
+fn fill_spread(area: &ink::Area<'_>, all: &Rows, strips: &[Strip], axis: &str) -> Drawn {
     let span = range(strips.iter().flat_map(|strip| &strip.values).map(|(_, value)| *value), None);
-    let mut chart = ChartBuilder::on(area)
-        .margin(ink::MARGIN)
-        .x_label_area_size(ink::AXIS)
-        .set_label_area_size(LabelAreaPosition::Left, names)
-        .build_cartesian_2d(span, strips.len() as f64 - 0.5..-0.5)?;
+    let mut chart = all.chart(area, span)?;
     ink::axis(&mut chart, axis, ink::tick)?;
     for (at, strip) in strips.iter().enumerate() {
         let y = at as f64;
@@ -47,8 +43,7 @@ fn fill_spread(area: &ink::Area<'_>, strips: &[Strip], axis: &str) -> Drawn {
             chart
                 .draw_series([PathElement::new(vec![(value, y - 0.3), (value, y + 0.3)], ink::INK.stroke_width(2))])?;
         }
-        let left = chart.backend_coord(&(chart.x_range().start, y));
-        ink::write(area, ink::fitted(&strip.name, names), (left.0 - 8, left.1), ink::At::End, ink::INK)?;
+        all.label(area, &chart, at, &strip.name, None)?;
     }
     Ok(())
 }

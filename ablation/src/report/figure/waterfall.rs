@@ -1,8 +1,8 @@
 //! A waterfall: from a peer to the subject in steps, each of which begins where the one before ended.
 
 use super::ink::{self, Drawn};
+use super::rows::Rows;
 use super::{Tone, range};
-use plotters::chart::{ChartBuilder, LabelAreaPosition};
 use plotters::element::{PathElement, Rectangle};
 use plotters::style::Color;
 
@@ -24,12 +24,11 @@ const TEXTS: u32 = 210;
 
 /// Draws steps from 0, where the peer named `from` stands, and the sum of all, which is named `to`.
 pub(crate) fn draw(from: &str, steps: &[Step], to: &str, total: &str, axis: &str) -> String {
-    let height = (steps.len() as u32 + 2) * ink::ROW + ink::AXIS + 2 * ink::MARGIN;
-    ink::drawing(height, |area| fill(area, (from, steps, to), total, axis))
+    let all = Rows::new([from].into_iter().chain(steps.iter().map(|step| step.name.as_str())).chain([to]), TEXTS);
+    all.drawing(|area| fill(area, &all, (from, steps, to), total, axis))
 }
 
-fn fill(area: &ink::Area<'_>, (from, steps, to): (&str, &[Step], &str), total: &str, axis: &str) -> Drawn {
-    let names = ink::room_for(steps.iter().map(|step| step.name.as_str()).chain([from, to]));
+fn fill(area: &ink::Area<'_>, all: &Rows, (from, steps, to): (&str, &[Step], &str), total: &str, axis: &str) -> Drawn {
     let mut at = 0.0;
     let places: Vec<(f64, f64)> = steps
         .iter()
@@ -41,13 +40,8 @@ fn fill(area: &ink::Area<'_>, (from, steps, to): (&str, &[Step], &str), total: &
         })
         .collect();
     let span = range(places.iter().flat_map(|(start, end)| [*start, *end]), Some(0.0));
-    let last = steps.len() as f64 + 1.5;
-    let mut chart = ChartBuilder::on(area)
-        .margin(ink::MARGIN)
-        .x_label_area_size(ink::AXIS)
-        .set_label_area_size(LabelAreaPosition::Left, names)
-        .set_label_area_size(LabelAreaPosition::Right, TEXTS)
-        .build_cartesian_2d(span, last..-0.5)?;
+    let last = all.bottom();
+    let mut chart = all.chart(area, span)?;
     ink::axis(&mut chart, axis, ink::tick)?;
     chart.draw_series([PathElement::new(vec![(0.0, last), (0.0, -0.5)], ink::INK)])?;
     let rows = places.iter().zip(steps).enumerate();
@@ -62,11 +56,7 @@ fn fill(area: &ink::Area<'_>, (from, steps, to): (&str, &[Step], &str), total: &
     chart.draw_series([sum])?;
     let texts = std::iter::once((from, "")).chain(steps.iter().map(|step| (step.name.as_str(), step.text.as_str())));
     for (row, (name, text)) in texts.chain([(to, total)]).enumerate() {
-        let y = row as f64;
-        let (left, right) =
-            (chart.backend_coord(&(chart.x_range().start, y)), chart.backend_coord(&(chart.x_range().end, y)));
-        ink::write(area, ink::fitted(name, names), (left.0 - 8, left.1), ink::At::End, ink::INK)?;
-        ink::write(area, text.to_owned(), (right.0 + 8, right.1), ink::At::Start, ink::INK)?;
+        all.label(area, &chart, row, name, Some((text, ink::INK)))?;
     }
     Ok(())
 }

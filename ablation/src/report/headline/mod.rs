@@ -86,7 +86,7 @@ pub(super) fn head(document: &mut Document, manifest: &Manifest, analysis: &Anal
 pub(super) fn quick(dir: &Path, manifest: &Manifest, analysis: &Analysis, full: &str, columns: usize) -> Document {
     let mut closing = Document::default();
     closing.item(format!("the full study, with narrower intervals and every workload: {full}"));
-    closing.item(format!("all tables of this run: {}", dir.join("report.html").display()));
+    closing.item(format!("every figure and table, on one page: {}", dir.join("report.html").display()));
     let mut document = Document::default();
     fill(&mut document, columns, closing.terminal(columns).lines().count() + 1, |document, limits| {
         document.title(format!("{}, quick form: {}", manifest.study, size(manifest, analysis)));
