@@ -85,11 +85,12 @@ mod tests {
 
     #[test]
     fn resident_memory_grows_with_what_is_written() {
-        let before = resident_bytes().expect("Linux has /proc");
-        let written = std::hint::black_box(vec![1u8; 32 << 20]);
-        let after = resident_bytes().expect("Linux has /proc");
-        // Other tests of this process may free meanwhile, but not as much.
-        assert!(after > before + (16 << 20), "{before} {after}");
-        drop(written);
+        // Other tests of this process may free as much meanwhile, but not each time.
+        let grows = || {
+            let before = resident_bytes().expect("Linux has /proc");
+            let _written = std::hint::black_box(vec![1u8; 32 << 20]);
+            resident_bytes().expect("Linux has /proc") > before + (16 << 20)
+        };
+        assert!((0..100).any(|_| grows()), "a hundred vectors of 32 MiB that are not resident");
     }
 }
