@@ -112,39 +112,51 @@ pub(super) fn give(class: Class, slots: &[*mut u8], mut evict: impl FnMut(&'stat
     let mut list = LISTS[class.index()].lock();
     let now = purge::epoch() as u8;
     WAITING_BYTES.fetch_add(slots.len() * class.slot_bytes(), Ordering::Relaxed);
-    for &slot in slots {
-        let Some(page) = page_map::page_of(slot).filter(|page| usize::from(page.class_index.get()) == class.index())
-        else {
-            fatal::note(Fault::DoubleFree, Call::Free);
-            WAITING_BYTES.fetch_sub(class.slot_bytes(), Ordering::Relaxed);
+    // Slots of one page often come one after the other: what concerns the page is done once for them.
+    let mut rest = slots;
+    while let Some(&first) = rest.first() {
+        let page = page_map::page_of(first).filter(|page| usize::from(page.class_index.get()) == class.index());
+        let Some(page) = page else {
+            rest = refuse(class, Fault::DoubleFree, rest);
             continue;
         };
         let (was_full, waited) = (page.is_full(), page.given.get() > 0);
-        if let Err(error) = page.give(slot) {
-            let fault = if error == GiveError::Interior { Fault::Interior } else { Fault::DoubleFree };
-            fatal::note(fault, Call::Free);
-            WAITING_BYTES.fetch_sub(class.slot_bytes(), Ordering::Relaxed);
-            continue;
+        let (given, result) = page.give(rest);
+        rest = &rest[given..];
+        if given > 0 {
+            if page.is_at_purge.get() {
+                // The purge puts it into the lists again.
+                page.freed_at.set(now);
+            } else {
+                if was_full {
+                    list.pages_of(page).push(page);
+                }
+                // The age is that of the first slot: where few come back at a time, the last one is always young.
+                if !waited {
+                    page.freed_at.set(now);
+                    list.start_waiting(page);
+                }
+                if page.used.get() == 0 {
+                    list = keep_spare(list, class, page, &mut evict);
+                }
+            }
         }
-        if page.is_at_purge.get() {
-            // The purge puts it into the lists again.
-            page.freed_at.set(now);
-            continue;
-        }
-        if was_full {
-            list.pages_of(page).push(page);
-        }
-        // The age is that of the first slot: where few come back at a time, the last one is always young.
-        if !waited {
-            page.freed_at.set(now);
-            list.start_waiting(page);
-        }
-        if page.used.get() == 0 {
-            list = keep_spare(list, class, page, &mut evict);
+        match result {
+            Ok(()) => {}
+            Err(GiveError::Interior) => rest = refuse(class, Fault::Interior, rest),
+            Err(GiveError::DoubleFree) => rest = refuse(class, Fault::DoubleFree, rest),
         }
     }
     drop(list);
     waiting_bytes() >= PURGE_BYTES_MIN
+}
+
+/// Notes a fault of the first of these slots, which does not wait for the purge. Returns the others.
+#[cold]
+fn refuse(class: Class, fault: Fault, slots: &[*mut u8]) -> &[*mut u8] {
+    fatal::note(fault, Call::Free);
+    WAITING_BYTES.fetch_sub(class.slot_bytes(), Ordering::Relaxed);
+    &slots[1..]
 }
 
 /// Bytes of free slots that wait for the purge, in pages with used ones, over all classes. Whole OS pages among them

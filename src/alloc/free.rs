@@ -27,11 +27,8 @@ pub(crate) unsafe fn free(address: *mut u8) {
         return unsafe { free_slow(address) };
     };
     if FREE_CHECK {
-        // The offset in the block.
-        let offset = address.addr() as u16;
-        // SAFETY: a slot starts there, so that the block has a list, and the factor is on; it was handed out.
-        let is_verified = free_check::is_start(block.list(), u32::from(offset))
-            && unsafe { offset <= block.last_offset() && free_check::mark(address) };
+        // SAFETY: a slot starts there, and was handed out.
+        let is_verified = free_check::was_handed_out(block, address) && unsafe { free_check::mark(address) };
         if !is_verified {
             // SAFETY: passed on.
             return unsafe { free_unmarked(address, block.list()) };

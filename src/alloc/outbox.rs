@@ -8,7 +8,7 @@
 //! objects into as into the thread's own. There are few; the oldest one changes its place for the next.
 
 use super::thread_cache::{self, OUTBOX_SLOTS};
-use super::thread_heap::{self, Heap};
+use super::thread_heap::Heap;
 use super::{release, transfer_cache};
 use crate::class::{Class, Owner, SlotListOffset};
 use crate::config::ActiveConfig;
@@ -65,7 +65,7 @@ pub(super) fn empty_all(active: ActiveConfig, heap: &Heap, batches: bool) -> boo
 /// Sends back what the heap's outbox of a class with owners holds; to the pages, where no batches are wanted.
 pub(super) fn empty(active: ActiveConfig, heap: &Heap, class: Class, batches: bool) -> bool {
     let mut objects = [ptr::null_mut(); OUTBOX_SLOTS];
-    let count = thread_heap::fill(&mut objects, || heap.cache.pop_outbox(class));
+    let count = heap.cache.empty_outbox(class, &mut objects);
     let (mut rest, mut is_due) = (&mut objects[..count], false);
     while let Some(&first) = rest.first() {
         let place = range::slot_list_at(first);
@@ -85,9 +85,10 @@ pub(super) fn empty(active: ActiveConfig, heap: &Heap, class: Class, batches: bo
 
 /// Sends back what the return list in a place holds, if there is one.
 fn empty_return(active: ActiveConfig, heap: &Heap, place: SlotListOffset, batches: bool) -> bool {
-    let (Some(class), Some(list)) = (place.class(), heap.cache.return_list(place)) else { return false };
     let mut objects = [ptr::null_mut(); OUTBOX_SLOTS];
-    let count = thread_heap::fill(&mut objects, || list.pop());
+    let (Some(class), Some(count)) = (place.class(), heap.cache.empty_return(place, &mut objects)) else {
+        return false;
+    };
     // A page may have changed its owner meanwhile, and then its line is shared until the object is freed again.
     send(active, heap, class, place.owner(), &mut objects[..count], batches)
 }

@@ -84,6 +84,29 @@ impl SlotList {
         true
     }
 
+    /// Takes the newest objects, as many as there are and have room in `objects`, the newest last. Returns how many.
+    pub(super) fn pop_all(&self, base: &AtomicPtr<Slot>, objects: &mut [*mut u8]) -> usize {
+        let count = self.held(base).min(objects.len());
+        let above = self.pointer.load(Ordering::Relaxed).wrapping_add(1).cast::<*mut u8>();
+        // SAFETY: the last places of the stack hold so many objects.
+        unsafe { ptr::copy_nonoverlapping(above.sub(count), objects.as_mut_ptr(), count) };
+        self.move_pointer(-count.cast_signed());
+        count
+    }
+
+    /// Puts objects back, the last one to come out first; none, and `false`, where there is no room for all.
+    pub(super) fn push_all(&self, objects: &[*mut u8]) -> bool {
+        let pointer = self.pointer.load(Ordering::Relaxed);
+        let room = (self.limit.get().addr() - pointer.addr()) / size_of::<Slot>();
+        if room < objects.len() {
+            return false;
+        }
+        // SAFETY: the places above the pointer, up to the limit, are the stack's.
+        unsafe { ptr::copy_nonoverlapping(objects.as_ptr(), pointer.add(1).cast(), objects.len()) };
+        self.move_pointer(objects.len().cast_signed());
+        true
+    }
+
     /// Moves the stack pointer.
     fn move_pointer(&self, places: isize) {
         self.pointer.store(self.pointer.load(Ordering::Relaxed).wrapping_offset(places), Ordering::Relaxed);

@@ -302,9 +302,19 @@ impl ThreadCache {
         self.list(class).push(object)
     }
 
-    /// Takes an object from the outbox of a class with owners; null when it is empty.
-    pub(super) fn pop_outbox(&self, class: Class) -> *mut u8 {
-        self.outboxes[class.index()].pop()
+    /// Takes the newest objects, as many as there are and have room in `objects`, the newest last. Returns how many.
+    pub(super) fn pop_all(&self, class: Class, objects: &mut [*mut u8]) -> usize {
+        self.list(class).pop_all(&self.bases[class.index()], objects)
+    }
+
+    /// Puts objects back, the last one to come out first; none, and `false`, where the list has no room for all.
+    pub(super) fn push_all(&self, class: Class, objects: &[*mut u8]) -> bool {
+        self.list(class).push_all(objects)
+    }
+
+    /// Takes what the outbox of a class with owners holds. Returns how many objects that are.
+    pub(super) fn empty_outbox(&self, class: Class, objects: &mut [*mut u8; OUTBOX_SLOTS]) -> usize {
+        self.outboxes[class.index()].pop_all(&self.outbox_bases[class.index()], objects)
     }
 
     /// Puts an object into it; `false` when it is full or closed.
@@ -333,6 +343,12 @@ impl ThreadCache {
     fn place(&self, list: SlotListOffset) -> Option<&SlotList> {
         let owner = list.owner().index().checked_sub(1)?;
         Some(&self.owners[owner].lists[list.class()?.index()])
+    }
+
+    /// Takes what a return list holds. Returns how many objects that are; `None` where none is in that place.
+    pub(super) fn empty_return(&self, place: SlotListOffset, objects: &mut [*mut u8; OUTBOX_SLOTS]) -> Option<usize> {
+        let (_, list, base) = self.return_lists().find(|(of, ..)| *of == place)?;
+        Some(list.pop_all(base, objects))
     }
 
     /// The return list in a place, if there is one.

@@ -327,10 +327,8 @@ impl Heap {
         let Some((&object, rest)) = objects.split_last() else {
             return ptr::null_mut();
         };
-        for &object in rest {
-            let kept = self.cache.push(class, object);
-            debug_assert!(kept, "the callers pass no more than there is room for");
-        }
+        let are_kept = self.cache.push_all(class, rest);
+        debug_assert!(are_kept, "the callers pass no more than there is room for");
         object
     }
 
@@ -347,12 +345,9 @@ impl Heap {
         self.drain(class, &mut objects[..most])
     }
 
-    /// Takes the newest objects out of a slot list, as many as there is room for. Returns how many there are.
+    /// Takes the newest objects out of a slot list, as many as there is room for, the newest last. Returns how many.
     pub(super) fn drain(&self, class: Class, objects: &mut [*mut u8]) -> usize {
-        let taken = fill(objects, || self.cache.pop(class));
-        // The newest last, as they were in the list.
-        objects[..taken].reverse();
-        taken
+        self.cache.pop_all(class, objects)
     }
 
     /// Lets the slot list hold twice as many objects, if it is open, is not as long as it may be, and the allowance lasts.
@@ -453,20 +448,6 @@ impl Heap {
         self.next_spare.set(spare.first);
         spare.first = Some(self);
     }
-}
-
-/// Fills `objects` by `pop`, until it returns null. Returns how many there are.
-pub(super) fn fill(objects: &mut [*mut u8], mut pop: impl FnMut() -> *mut u8) -> usize {
-    let mut taken = 0;
-    while taken < objects.len() {
-        let object = pop();
-        if object.is_null() {
-            break;
-        }
-        objects[taken] = object;
-        taken += 1;
-    }
-    taken
 }
 
 /// Objects that users hold, from the counts of all caches; exact while no thread allocates or frees.

@@ -20,7 +20,7 @@
 //! addresses where it starts.
 
 use crate::class::{BLOCK, Class, LISTS, Owner, SMALL_LISTS, SlotListOffset};
-use crate::metadata::range;
+use crate::metadata::range::{self, BlockObjects};
 use crate::os;
 use crate::sync::counters;
 use core::ptr;
@@ -159,6 +159,14 @@ pub(crate) fn is_start(list: SlotListOffset, offset: u32) -> bool {
     offset.wrapping_mul(multiplier) < multiplier
 }
 
+/// Whether a marked slot that was ever handed out starts at an address of the block. `false` while the factor is off.
+#[inline(always)]
+pub(crate) fn was_handed_out(block: BlockObjects, address: *const u8) -> bool {
+    let offset = address.addr() as u16;
+    // SAFETY: a slot starts there, so that the block has a list of marked objects, and the factor is on.
+    is_start(block.list(), u32::from(offset)) && unsafe { offset <= block.last_offset() }
+}
+
 /// Marks a small object as free. Returns `false`, and changes nothing, when it is marked.
 ///
 /// # Safety
@@ -187,21 +195,35 @@ pub(crate) unsafe fn unmark(object: *mut u8) {
     unsafe { (*object.cast::<AtomicU64>().wrapping_add(1)).store(0, Ordering::Relaxed) };
 }
 
+/// Whether a small object has a mark.
+///
+/// # Safety
+/// - a slot of 16 bytes or more lies at the address, in memory of the range.
+#[inline(always)]
+pub(crate) unsafe fn has_mark(object: *mut u8) -> bool {
+    // SAFETY: the caller's promise. Atomic, as in `mark`.
+    let word = unsafe { (*object.cast::<AtomicU64>().wrapping_add(1)).load(Ordering::Relaxed) };
+    word == mark_of(object)
+}
+
 #[inline(always)]
 fn mark_of(object: *mut u8) -> u64 {
     object.addr() as u64 ^ SECRET.load(Ordering::Relaxed)
 }
 
-/// Marks free slots of one class that come to a cache from a page, and notes how far the page's blocks were handed out.
+/// Marks free slots that come to a cache from a page, by rising addresses, and notes how far the page's block was handed
+/// out.
 ///
 /// # Safety
-/// - the slots are the caller's, of a class with marks.
+/// - the slots are the caller's, of one page, whose class has marks.
 pub(crate) unsafe fn admit(counters: &Counters, slots: &[*mut u8]) {
     counters.marked.add(slots.len() as u64);
     for &slot in slots {
         // SAFETY: the caller's promise.
         unsafe { (*slot.cast::<AtomicU64>().wrapping_add(1)).store(mark_of(slot), Ordering::Relaxed) };
-        range::note_handed_out(slot);
+    }
+    if let Some(&last) = slots.last() {
+        range::note_handed_out(last);
     }
 }
 
@@ -234,9 +256,8 @@ pub(crate) fn set_free(object: *mut u8) -> bool {
 /// - a slot or run of the class starts there, in memory of the range.
 pub(crate) unsafe fn is_free(object: *mut u8, class: Class) -> bool {
     if is_marked(class) {
-        // SAFETY: the caller's promise. Atomic, as in `mark`.
-        let word = unsafe { (*object.cast::<AtomicU64>().wrapping_add(1)).load(Ordering::Relaxed) };
-        return is_on() && word == mark_of(object);
+        // SAFETY: the caller's promise.
+        return is_on() && unsafe { has_mark(object) };
     }
     TABLE.with_byte(object, false, |byte| byte.load(Ordering::Relaxed) != code_of(object))
 }

@@ -238,23 +238,37 @@ impl Page {
         }
     }
 
-    /// Puts a slot back.
+    /// Puts slots back, up to the first one that lies in another page, or is refused. Returns how many that are.
     ///
     /// # Errors
-    /// No slot starts at the address, or the slot is free already.
-    pub(crate) fn give(&self, address: *const u8) -> Result<(), GiveError> {
-        let slot = self.slot_at(address).ok_or(GiveError::Interior)?;
-        let (word, bit) = (slot / 64, 1 << (slot % 64));
-        let free = self.free();
-        let bits = free[word].get();
-        if bits & bit != 0 {
-            return Err(GiveError::DoubleFree);
+    /// For a slot that is refused, which is the next one: no slot starts at the address, or the slot is free already.
+    pub(crate) fn give(&self, addresses: &[*mut u8]) -> (usize, Result<(), GiveError>) {
+        let (base, bytes) = (self.base.get().addr(), usize::from(self.blocks.get()) * BLOCK);
+        let (free, slots) = (self.free(), self.slots());
+        let (mut given, mut first_word, mut result) = (0, usize::from(self.first_word.get()), Ok(()));
+        for address in addresses {
+            let offset = address.addr().wrapping_sub(base);
+            if offset >= bytes {
+                break;
+            }
+            let Some(slot) = slots.at(offset) else {
+                result = Err(GiveError::Interior);
+                break;
+            };
+            let (word, bit) = (slot / 64, 1 << (slot % 64));
+            let bits = free[word].get();
+            if bits & bit != 0 {
+                result = Err(GiveError::DoubleFree);
+                break;
+            }
+            free[word].set(bits | bit);
+            first_word = first_word.min(word);
+            given += 1;
         }
-        free[word].set(bits | bit);
-        self.given.set(self.given.get() + 1);
-        self.used.set(self.used.get() - 1);
-        self.first_word.set(self.first_word.get().min(word as u8));
-        Ok(())
+        self.given.set(self.given.get() + given as u16);
+        self.used.set(self.used.get() - given as u32);
+        self.first_word.set(first_word as u8);
+        (given, result)
     }
 
     /// Whether a slot, or the large object, starts at the address. The address lies in the page.
@@ -268,13 +282,33 @@ impl Page {
 
     /// The slot that starts at the address, which lies in the page.
     fn slot_at(&self, address: *const u8) -> Option<usize> {
-        let offset = (address.addr() - self.base.get().addr()) as u32;
+        self.slots().at(address.addr() - self.base.get().addr())
+    }
+
+    /// How the page is divided into slots; none where it is not.
+    fn slots(&self) -> Slots {
+        let reciprocal = RECIPROCALS.get(usize::from(self.class_index.get())).copied();
+        let capacity = if reciprocal.is_some() { self.capacity.get() } else { 0 };
+        Slots { bytes: self.slot_bytes.get(), capacity, reciprocal: reciprocal.unwrap_or(0) }
+    }
+}
+
+/// How a page is divided into slots.
+#[derive(Clone, Copy, Debug)]
+struct Slots {
+    bytes: u32,
+    capacity: u32,
+    reciprocal: u32,
+}
+
+impl Slots {
+    /// The slot that starts at an offset in the page.
+    fn at(self, offset: usize) -> Option<usize> {
         // Exact for multiples of the slot's bytes; any other offset fails the check below. The rounding of the
         // reciprocal adds less than offset / 2^32 to a quotient. D. Lemire, O. Kaser, N. Kurz, "Faster remainder by
         // direct computation", Software: Practice and Experience 49:6, 2019.
-        let reciprocal = *RECIPROCALS.get(usize::from(self.class_index.get()))?;
-        let slot = ((u64::from(offset) * u64::from(reciprocal)) >> 32) as u32;
-        (slot * self.slot_bytes.get() == offset && slot < self.capacity.get()).then_some(slot as usize)
+        let slot = ((offset as u64 * u64::from(self.reciprocal)) >> u32::BITS) as u32;
+        (slot < self.capacity && slot * self.bytes == offset as u32).then_some(slot as usize)
     }
 }
 
@@ -345,9 +379,9 @@ mod tests {
             let expected = |n: usize| (7 << 40) + n * class.slot_bytes();
             assert!(sorted.iter().enumerate().all(|(n, &at)| at == expected(n)), "{class:?}");
             for &slot in slots[..capacity].iter().rev() {
-                assert_eq!(page.give(slot.wrapping_add(1)), Err(GiveError::Interior));
-                assert_eq!(page.give(slot), Ok(()));
-                assert_eq!(page.give(slot), Err(GiveError::DoubleFree));
+                assert_eq!(page.give(&[slot.wrapping_add(1), slot]), (0, Err(GiveError::Interior)));
+                assert_eq!(page.give(&[slot]), (1, Ok(())));
+                assert_eq!(page.give(&[slot]), (0, Err(GiveError::DoubleFree)));
             }
             assert_eq!(page.used.get(), 0);
             assert_eq!(page.take(&mut slots), (capacity, false), "all of them are there again");
@@ -363,7 +397,7 @@ mod tests {
             // Every third slot comes back, and all of the second half.
             for (n, &slot) in slots.iter().enumerate() {
                 if n % 3 == 0 || n > slots.len() / 2 {
-                    page.give(slot).expect("was taken");
+                    assert_eq!(page.give(&[slot]), (1, Ok(())));
                 }
             }
             let mut covered = std::vec![false; class.blocks() * BLOCK / OS_PAGE];
