@@ -454,14 +454,14 @@ pub(crate) fn minor_faults() -> u64 {
     usage[8]
 }
 
-/// Starts the allocator's own thread, which runs `work` once. Returns `false` when the kernel refuses.
+/// Starts the allocator's own thread, which runs `work` once. Returns `false` when the kernel refuses, and under Valgrind.
 ///
 /// # Safety
 /// - calls do not overlap, and `work` of an earlier call has returned or is about to.
 /// - `work` touches no thread-local storage and does not unwind.
 pub(crate) unsafe fn spawn(work: extern "C" fn()) -> bool {
     // SAFETY: passed on.
-    unsafe { thread::spawn(work, kernel_page()) }
+    !arch::is_under_valgrind() && unsafe { thread::spawn(work, kernel_page()) }
 }
 
 /// Monotonic time in nanoseconds. Not by the C library's function, which programs and their tools put their own in the

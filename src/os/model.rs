@@ -105,6 +105,11 @@ pub(super) unsafe fn clone_thread(_: usize, _: *mut u8, _: *mut u32, _: extern "
     REFUSED
 }
 
+/// Models run without it.
+pub(super) fn is_under_valgrind() -> bool {
+    false
+}
+
 pub(crate) fn cycles() -> u64 {
     0
 }

@@ -312,3 +312,27 @@ fn a_filter_of_system_calls_may_know_few() {
         }
     });
 }
+
+/// Valgrind ends a process that starts a thread past the C library: the allocator does without its own there.
+#[test]
+fn programs_run_under_valgrind() {
+    if Command::new("valgrind").arg("--version").output().is_err() {
+        println!("not run: valgrind is not installed");
+        assert!(env::var_os("CI").is_none(), "valgrind is not installed");
+        return;
+    }
+    let mut plain = program("/usr/bin/perl");
+    plain.args(["-e", "my @all = map { 'x' x 90_000 } 1..200; @all = (); print length(join ',', 1..99_999)"]);
+    let starts = |command: &mut Command| String::from_utf8_lossy(&finish(command).stderr).contains("clone(");
+    let mut traced = program("strace");
+    if Command::new("strace").arg("--version").output().is_ok() {
+        traced.args(["-f", "-e", "trace=clone", "-E"]).arg(format!("LD_PRELOAD={}", ALL_FACTORS.display()));
+        traced.arg(plain.get_program()).args(plain.get_args());
+        assert!(starts(&mut traced), "the program starts no thread of the allocator's, and shows nothing");
+    }
+    let mut valgrind = program("valgrind");
+    valgrind.args(["--quiet", "--tool=none", "--soname-synonyms=somalloc=nouserintercepts"]);
+    valgrind.arg(plain.get_program()).args(plain.get_args());
+    let printed = run(valgrind.env("LD_PRELOAD", &*ALL_FACTORS));
+    assert_eq!(printed, run(&mut plain));
+}
