@@ -2,7 +2,8 @@
 
 use super::find::{Found, find};
 use super::{bypass, deferred_frees, hardening, thread};
-use crate::config::{ActiveConfig, active};
+use crate::class::Class;
+use crate::config::{ActiveConfig, FREE_CHECK, active};
 use crate::factor::free_check;
 use crate::fatal::{self, Call, Fault};
 use crate::metadata::page::Use;
@@ -16,6 +17,20 @@ pub(super) struct Lengths {
     pub(super) usable: usize,
     /// The whole slot, run or mapping.
     pub(super) held: usize,
+}
+
+/// The usable bytes of a live object that the marks of the factor `free-check` verify: one of a small class, without a
+/// header. `None` for all others, and where the address is at fault.
+///
+/// # Safety
+/// - the address came from `allocate`.
+#[inline(always)]
+pub(super) unsafe fn usable_of_marked(user: *mut u8) -> Option<usize> {
+    let block = range::block_objects(user).filter(|_| FREE_CHECK)?;
+    // SAFETY: a slot of 16 bytes or more starts there, and was handed out.
+    let is_live = free_check::was_handed_out(block, user)
+        && unsafe { !free_check::has_mark(user) && !deferred_frees::waits(user) };
+    if is_live { block.list().class().map(Class::slot_bytes) } else { None }
 }
 
 /// The lengths of a live object. Verifies its header, if it has one. Ends the process where it finds no live object.
@@ -64,6 +79,13 @@ pub(super) fn lengths(active: ActiveConfig, user: *mut u8, call: Call) -> Length
 /// Bytes that a live object may use: at least the requested ones.
 pub(crate) fn usable_bytes(address: *mut u8, call: Call) -> usize {
     let active = active();
+    if !active.is_hardened() {
+        // SAFETY: the caller asks for an object that is ours.
+        let known = unsafe { usable_of_marked(address) };
+        if let Some(usable) = known {
+            return usable;
+        }
+    }
     let held = lengths(active, address, call).usable;
     if active.is_hardened() { hardening::usable(active, address, held, call) } else { held }
 }

@@ -11,12 +11,12 @@
 
 use super::allocate::{allocate, allocate_to_grow};
 use super::free::free;
-use super::inspect::{Lengths, lengths};
+use super::inspect::{Lengths, lengths, usable_of_marked};
 use super::stations::{NO_STRATEGY, placement};
 use super::thread::Access;
 use super::{bypass, deferred_frees, hardening, large_mappings, mapping_pool, release, thread};
-use crate::class::{BLOCK, CLASS_BYTES_MAX, Class, SMALL_BYTES_MAX, SlotListOffset};
-use crate::config::{ActiveConfig, FREE_CHECK, active};
+use crate::class::{BLOCK, CLASS_BYTES_MAX, SMALL_BYTES_MAX, SlotListOffset};
+use crate::config::{ActiveConfig, active};
 use crate::factor::original::header;
 use crate::factor::{self, align, free_check, purge};
 use crate::fatal::{self, Call, Fault};
@@ -50,7 +50,7 @@ pub(crate) unsafe fn reallocate(user: *mut u8, old_size: usize, align: usize, si
         return unsafe { reallocate_hardened(active, user, old_size, align, size) };
     }
     // SAFETY: passed on.
-    if FREE_CHECK && let Some(usable) = unsafe { usable_of_marked(user) } {
+    if let Some(usable) = unsafe { usable_of_marked(user) } {
         if size <= usable && size >= usable - spare_of(usable, Large::No) {
             return user;
         }
@@ -99,20 +99,6 @@ pub(crate) unsafe fn reallocate(user: *mut u8, old_size: usize, align: usize, si
         }
     }
     other
-}
-
-/// The usable bytes of a live object that the marks of the factor `free-check` verify: one of a small class, without a
-/// header. `None` for all others, and where the address is at fault.
-///
-/// # Safety
-/// - the address came from `allocate`.
-#[inline(always)]
-unsafe fn usable_of_marked(user: *mut u8) -> Option<usize> {
-    let block = range::block_objects(user)?;
-    // SAFETY: a slot of 16 bytes or more starts there, and was handed out.
-    let is_live = free_check::was_handed_out(block, user)
-        && unsafe { !free_check::has_mark(user) && !deferred_frees::waits(user) };
-    if is_live { block.list().class().map(Class::slot_bytes) } else { None }
 }
 
 /// Whether an object of `usable` bytes grows by a step, at most to twice its length, so that it will probably do so again.
