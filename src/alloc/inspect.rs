@@ -2,7 +2,6 @@
 
 use super::find::{Found, find};
 use super::{bypass, deferred_frees, hardening, thread};
-use crate::class::Class;
 use crate::config::{ActiveConfig, FREE_CHECK, active};
 use crate::factor::free_check;
 use crate::fatal::{self, Call, Fault};
@@ -19,18 +18,22 @@ pub(super) struct Lengths {
     pub(super) held: usize,
 }
 
-/// The usable bytes of a live object that the marks of the factor `free-check` verify: one of a small class, without a
-/// header. `None` for all others, and where the address is at fault.
+/// The lengths of a live object with a class and without a header, which the factor `free-check` verifies at less cost
+/// than its record. `None` for all others, and where the address is at fault.
 ///
 /// # Safety
 /// - the address came from `allocate`.
 #[inline(always)]
-pub(super) unsafe fn usable_of_marked(user: *mut u8) -> Option<usize> {
-    let block = range::block_objects(user).filter(|_| FREE_CHECK)?;
-    // SAFETY: a slot of 16 bytes or more starts there, and was handed out.
-    let is_live = free_check::was_handed_out(block, user)
-        && unsafe { !free_check::has_mark(user) && !deferred_frees::waits(user) };
-    if is_live { block.list().class().map(Class::slot_bytes) } else { None }
+pub(super) unsafe fn known_lengths(active: ActiveConfig, user: *mut u8) -> Option<Lengths> {
+    let block = range::block_objects(user).filter(|_| FREE_CHECK && active.header().is_none())?;
+    // SAFETY: where a small slot was handed out, or an object without a mark is live, there are 16 bytes or more.
+    let is_live = unsafe {
+        let has_object = (free_check::was_handed_out(block, user) && !free_check::has_mark(user))
+            || (free_check::is_list_of_larger(block.list()) && free_check::is_live(user));
+        has_object && !deferred_frees::waits(user)
+    };
+    let held = if is_live { block.list().class()?.slot_bytes() } else { return None };
+    Some(Lengths { usable: held, held })
 }
 
 /// The lengths of a live object. Verifies its header, if it has one. Ends the process where it finds no live object.
@@ -79,14 +82,9 @@ pub(super) fn lengths(active: ActiveConfig, user: *mut u8, call: Call) -> Length
 /// Bytes that a live object may use: at least the requested ones.
 pub(crate) fn usable_bytes(address: *mut u8, call: Call) -> usize {
     let active = active();
-    if !active.is_hardened() {
-        // SAFETY: the caller asks for an object that is ours.
-        let known = unsafe { usable_of_marked(address) };
-        if let Some(usable) = known {
-            return usable;
-        }
-    }
-    let held = lengths(active, address, call).usable;
+    // SAFETY: the caller asks for an object that is ours.
+    let known = unsafe { known_lengths(active, address) };
+    let held = known.unwrap_or_else(|| lengths(active, address, call)).usable;
     if active.is_hardened() { hardening::usable(active, address, held, call) } else { held }
 }
 

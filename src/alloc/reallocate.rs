@@ -11,7 +11,7 @@
 
 use super::allocate::{allocate, allocate_to_grow};
 use super::free::free;
-use super::inspect::{Lengths, lengths, usable_of_marked};
+use super::inspect::{Lengths, known_lengths, lengths};
 use super::stations::{NO_STRATEGY, placement};
 use super::thread::Access;
 use super::{bypass, deferred_frees, hardening, large_mappings, mapping_pool, release, thread};
@@ -50,21 +50,8 @@ pub(crate) unsafe fn reallocate(user: *mut u8, old_size: usize, align: usize, si
         return unsafe { reallocate_hardened(active, user, old_size, align, size) };
     }
     // SAFETY: passed on.
-    if let Some(usable) = unsafe { usable_of_marked(user) } {
-        if size <= usable && size >= usable - spare_of(usable, Large::No) {
-            return user;
-        }
-        let other = allocate(size, align, None);
-        if !other.is_null() {
-            // SAFETY: as below.
-            unsafe {
-                ptr::copy_nonoverlapping(user, other, old_size.min(usable).min(size));
-                free(user);
-            }
-        }
-        return other;
-    }
-    let lengths = lengths(active, user, Call::Realloc);
+    let known = unsafe { known_lengths(active, user) };
+    let lengths = known.unwrap_or_else(|| lengths(active, user, Call::Realloc));
     let Lengths { usable, held } = lengths;
     let place = if usable > SMALL_BYTES_MAX { large_place(user) } else { Large::No };
     if size <= usable {

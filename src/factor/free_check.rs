@@ -238,11 +238,17 @@ pub(crate) fn set_live(object: *mut u8) {
     TABLE.with_byte(object, (), |byte| byte.store(code_of(object), Ordering::Relaxed));
 }
 
+/// Whether such an object of the range starts at the address, and is live; `false` where there is no table.
+#[inline(always)]
+pub(crate) fn is_live(object: *mut u8) -> bool {
+    TABLE.with_byte(object, false, |byte| is_start_of_live(object, byte))
+}
+
 /// Notes that such an object of the range is freed. Returns `false`, and changes nothing, where none starts that is live.
 #[inline(always)]
 pub(crate) fn set_free(object: *mut u8) -> bool {
     TABLE.with_byte(object, true, |byte| {
-        let is_live = byte.load(Ordering::Relaxed) == code_of(object) && object.addr().is_multiple_of(LARGER_ALIGN);
+        let is_live = is_start_of_live(object, byte);
         if is_live {
             byte.store(0, Ordering::Relaxed);
         }
@@ -260,6 +266,12 @@ pub(crate) unsafe fn is_free(object: *mut u8, class: Class) -> bool {
         return is_on() && unsafe { has_mark(object) };
     }
     TABLE.with_byte(object, false, |byte| byte.load(Ordering::Relaxed) != code_of(object))
+}
+
+/// Whether the byte for the object's granule says that it is live.
+#[inline(always)]
+fn is_start_of_live(object: *mut u8, byte: &AtomicU8) -> bool {
+    byte.load(Ordering::Relaxed) == code_of(object) && object.addr().is_multiple_of(LARGER_ALIGN)
 }
 
 /// Which of its granule's starts an object is at; never 0.
