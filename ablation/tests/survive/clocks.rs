@@ -116,7 +116,10 @@ fn a_study_whose_processor_is_taken_away_stops_and_goes_on_when_it_is_back() {
     strace.args(refused).args(["--inject=sched_setaffinity:error=EINVAL", "-p", &child.id().to_string()]);
     let mut strace = strace.stderr(Stdio::null()).spawn().expect("strace starts");
     let stopped = Said::from(child.wait_with_output().expect("ends"));
-    strace.wait().expect("ends with it");
+    let traced = strace.wait().expect("ends with it");
+    if stopped.code == 0 && !traced.success() {
+        return eprintln!("skipped: a running process may not be traced here");
+    }
     assert_eq!(stopped.code, 1, "{stopped:#?}");
     stopped.complains(&["cannot run on processor ", "which the study began with", "give it back and add --resume"]);
     let resumed = said(&bench, &RESUME);
