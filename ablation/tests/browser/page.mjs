@@ -184,6 +184,8 @@ async function picture(browser, page, name, width, height, scheme) {
 
 const browser = await driver();
 try {
+  // A long page takes axe a while on a busy machine.
+  await browser.manage().setTimeouts({ script: 300_000, pageLoad: 300_000 });
   if (!pictures) await sortsUnits(browser);
   for (const page of given) {
     if (pictures) {
