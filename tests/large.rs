@@ -5,7 +5,7 @@ mod common;
 
 use common::kernel::{is_mapped, minor_faults, resident_bytes, resident_pages, without_system_calls};
 use common::requests::{allocate, free, reallocate, touch};
-use common::{KIB, MIB, PAGE, case};
+use common::{KIB, MIB, PAGE, case, eventually};
 use hakmem::Hakmem;
 use std::alloc::{GlobalAlloc, Layout};
 use std::time::{Duration, Instant};
@@ -50,16 +50,6 @@ impl Random {
     }
 }
 
-/// Waits up to two seconds until it holds.
-#[track_caller]
-fn soon(what: &str, holds: impl Fn() -> bool) {
-    let end = Instant::now() + Duration::from_secs(2);
-    while !holds() {
-        assert!(Instant::now() < end, "{what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
 /// Page faults of the work.
 fn faults(work: impl FnOnce()) -> usize {
     let before = minor_faults();
@@ -81,7 +71,7 @@ fn a_freed_mapping_serves_again_and_goes_back_when_unused() {
                 assert!(faults < 64, "{faults} page faults of {} OS pages", (size - shorter) / PAGE);
                 free(again, size - shorter);
             }
-            soon("it goes back", || !is_mapped(first));
+            eventually("it goes back", || !is_mapped(first));
         });
     }
 }
@@ -149,7 +139,7 @@ fn a_ring_of_random_lengths_uses_its_memory_again() {
             }
             assert!(faulted <= touched / part, "{faulted} page faults of {touched} OS pages");
             ring.drain(..).for_each(|(object, size)| free(object, size));
-            soon("all of it goes back", || hakmem::stats().mapping_pool.bytes == 0);
+            eventually("all of it goes back", || hakmem::stats().mapping_pool.bytes == 0);
         });
     }
 }
@@ -191,7 +181,7 @@ fn more_mappings_than_the_pool_has_places_for() {
             objects.iter().enumerate().filter(|(n, _)| n % 2 == 1).for_each(|(_, &object)| free(object, size));
             assert!(hakmem::stats().mapping_pool.objects <= 512);
         }
-        soon("all of it goes back", || hakmem::stats().mapped_bytes < 64 * MIB as u64);
+        eventually("all of it goes back", || hakmem::stats().mapped_bytes < 64 * MIB as u64);
         assert_eq!(hakmem::stats().lost_bytes, 0);
     });
 }
@@ -386,7 +376,7 @@ fn an_object_that_is_cut_gives_its_tail_back_and_grows_again() {
             assert_eq!(unsafe { again.add(to - 1).read() }, 1);
             touch(again, from);
             free(again, from);
-            soon("all of it goes back", || hakmem::stats().mapping_pool.bytes == 0);
+            eventually("all of it goes back", || hakmem::stats().mapping_pool.bytes == 0);
         });
     }
 }

@@ -106,7 +106,7 @@ fn gaps(stats: &Stats) -> Vec<String> {
 /// A snapshot in which nothing moves: the background purge may be at work for a moment.
 #[track_caller]
 fn quiet() -> Stats {
-    for _ in 0..400 {
+    for _ in 0..10_000 {
         let stats = hakmem::stats();
         if gaps(&stats).is_empty() {
             return stats;

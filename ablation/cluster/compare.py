@@ -17,7 +17,10 @@ def rows(folder):
         effects = json.load(file)["effects"]
     found = {}
     for row in effects:
-        if row["lo"] is None or row["response"].endswith("_per_op") or not row["estimate"] or not row["estimate_percent"]:
+        # Counts are exact, and memory is sampled in runs that happen to be long.
+        if row["response"].endswith("_per_op") or row["response"].startswith("rss_"):
+            continue
+        if row["lo"] is None or not row["estimate"] or not row["estimate_percent"]:
             continue
         percent = row["estimate_percent"] / row["estimate"]
         key = tuple(str(row[name]) for name in ("workload", "factor", "contrast", "arm", "response"))

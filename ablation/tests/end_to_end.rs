@@ -180,7 +180,9 @@ fn an_interrupted_study_keeps_its_records_and_is_continued() {
 #[test]
 fn two_runners_do_not_share_a_folder() {
     let bench = slow();
-    let mut child = start(&bench);
+    // More blocks than can be run while the second runner begins and waits, however busy the machine is.
+    let mut command = bench.command(&["run", "study.toml", "--out", "out", "--blocks", "1000"]);
+    let mut child = command.spawn().expect("ablate starts");
     until(&mut child, || lines(&bench) >= 1);
     bench.snapshot("folder_in_use", &bench.run(&["--resume"], 2));
     interrupt(&child);

@@ -78,7 +78,7 @@ pub(super) fn switches(document: &mut Document, analysis: &Analysis, rows: Rows)
         (Rows::Claimed, _) if !has_rows => {
             document.text(format!("No switch is found to cost anything in {}.", counted(left_out, "comparison")));
         }
-        (Rows::Claimed, _) => document.text(format!("Nothing is claimed of {}.", counted(left_out, "more switch"))),
+        (Rows::Claimed, _) => document.text(format!("Nothing is claimed of {}.", counted(left_out, "more comparison"))),
         _ => document.text(format!("{} switches of factors that were not exercised are left out.", count(left_out))),
     }
     document.text(

@@ -184,7 +184,7 @@ impl Table {
     }
 
     fn markdown(&self) -> String {
-        let mut table = self.built(|text| printable_lines(text).replace('\n', " ").replace('|', "\\|"));
+        let mut table = self.built(|text| without_tags(&printable_lines(text).replace('\n', " ").replace('|', "\\|")));
         table.with(Style::markdown()).to_string() + "\n"
     }
 }
@@ -280,7 +280,28 @@ impl Document {
 
 /// A paragraph of Markdown on one line: a line break in a text of the config is not one of the page.
 fn one_line(text: &str) -> String {
-    printable_lines(text).replace(['\n', '\t'], " ")
+    without_tags(&printable_lines(text).replace(['\n', '\t'], " "))
+}
+
+/// A text of Markdown in which nothing begins a tag of HTML: outside of code, `<` before what may be a name is escaped.
+fn without_tags(text: &str) -> String {
+    let spans: Vec<&str> = text.split('`').collect();
+    // A backtick without its pair opens no code.
+    let is_code = |at: usize| at % 2 == 1 && at + 1 < spans.len();
+    let escaped = |span: &str| {
+        let mut rest = span.chars().peekable();
+        let mut out = String::with_capacity(span.len());
+        while let Some(c) = rest.next() {
+            let may_begin = |next: &char| next.is_ascii_alphabetic() || matches!(next, '/' | '!' | '?');
+            if c == '<' && rest.peek().is_none_or(may_begin) {
+                out.push('\\');
+            }
+            out.push(c);
+        }
+        out
+    };
+    let all = spans.iter().enumerate().map(|(at, span)| if is_code(at) { (*span).to_owned() } else { escaped(span) });
+    all.collect::<Vec<_>>().join("`")
 }
 
 /// What must not be torn: numbers with their intervals, words, and in names what stands between hyphens, slashes or at
@@ -367,5 +388,18 @@ mod tests {
         let text = document.markdown();
         assert!(text.contains("| a\\|b c |"), "{text}");
         assert!(!text.contains('\u{1b}'), "{text}");
+    }
+
+    #[test]
+    fn markdown_has_no_tag_of_a_text() {
+        let mut document = Document::default();
+        document.text("<script>a</script> `Vec<u8>` <0.01 < 3 <!--");
+        document.item("a ` <b>");
+        let mut table = Table::new(["<name"]);
+        table.row(["<img src=x>"]);
+        document.table(table);
+        let text = document.markdown();
+        assert!(text.contains("\\<script>a\\</script> `Vec<u8>` <0.01 < 3 \\<!--"), "{text}");
+        assert!(text.contains("a ` \\<b>") && text.contains("| \\<img src=x> |"), "{text}");
     }
 }

@@ -4,7 +4,7 @@ use super::tests::costs;
 use super::{Screen, html, texts};
 use crate::analyse::fixture::Study;
 use crate::prove::JudgedRun;
-use ablate_format::Manifest;
+use ablate_format::{MainResponse, Manifest};
 use std::path::Path;
 
 fn page(manifest: &Manifest, runs: &[JudgedRun]) -> html::Page {
@@ -87,6 +87,22 @@ fn every_figure_says_which_records_it_is_made_from() {
         "{}",
         made.html
     );
+}
+
+#[test]
+fn a_subject_with_half_the_rate_of_its_peer_takes_twice_as_much() {
+    let mut study = Study::new(&["cache"], &["w"]);
+    study.manifest.plan.workloads[0].response = MainResponse::named("value:r_per_s").expect("is a response");
+    let mut records = study.records(12, |_, cell, _| if cell == "peer-fast" { 50.0 } else { 100.0 });
+    for record in &mut records {
+        let measured = record.measured.as_mut().expect("is a timing run");
+        let ns = measured.latency_ns_p10.expect("is a timing run");
+        measured.values = [("r_per_s".to_owned(), 1e9 / ns)].into();
+    }
+    let runs = crate::prove::judge_all(&study.manifest.plan, &records);
+    let html = page(&study.manifest, &runs).html;
+    let label = attributes(&html, "aria-label").into_iter().find(|label| label.contains(" of fast ")).expect("a ratio");
+    assert!(label.starts_with("w: 1.99 of fast [1.98, 2.01]"), "{label}");
 }
 
 #[test]

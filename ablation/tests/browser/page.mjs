@@ -155,6 +155,17 @@ async function links(browser, page, what) {
   }
 }
 
+// An address that leads nowhere is no error of the page's script.
+async function endures(browser, page) {
+  for (const part of ["#no-such-part", "#%"]) {
+    await browser.get("about:blank");
+    await browser.get(pathToFileURL(resolve(page)).href + part);
+    await settle(browser);
+    const said = await browser.manage().logs().get(logging.Type.BROWSER);
+    assert.deepEqual(said.map((entry) => entry.message), [], `${page}${part}: console`);
+  }
+}
+
 // A drawing by itself is a picture, too.
 async function drawings(browser, page) {
   const folder = join(dirname(page), "figures");
@@ -173,6 +184,8 @@ async function picture(browser, page, name, width, height, scheme) {
 
 const browser = await driver();
 try {
+  // A long page takes axe a while on a busy machine.
+  await browser.manage().setTimeouts({ script: 300_000, pageLoad: 300_000 });
   if (!pictures) await sortsUnits(browser);
   for (const page of given) {
     if (pictures) {
@@ -196,6 +209,7 @@ try {
     await sorts(browser, page);
     await filters(browser, page);
     await links(browser, page, page);
+    await endures(browser, page);
     const folded = () => browser.executeScript(() => document.querySelectorAll("details:not([open])").length);
     await show(browser, page, 1280, "light");
     const before = await folded();

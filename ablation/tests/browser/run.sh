@@ -37,4 +37,7 @@ pages=()
 for study in "${studies[@]}"; do
     pages+=("$($runner report "$study" --html --quiet)")
 done
-PAGE_SCRIPT=ablation/src/report/html/page.js node "$place/page.mjs" "${options[@]}" "${pages[@]}"
+# Chromium leaves folders of its own behind, and some of its processes end after it.
+temporary=$(mktemp -d)
+trap 'rm -rf "$temporary" || { sleep 1; rm -rf "$temporary"; }' EXIT
+TMPDIR=$temporary PAGE_SCRIPT=ablation/src/report/html/page.js node "$place/page.mjs" "${options[@]}" "${pages[@]}"

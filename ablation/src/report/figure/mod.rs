@@ -40,16 +40,24 @@ pub(crate) enum Tone {
     Open,
 }
 
+/// Values that differ by less than this part of their size are alike: between them an axis has no numbers, and the plotting
+/// library would never end its search for some.
+const ALIKE: f64 = 1e-9;
+/// The largest value that an axis has; larger ones lie beyond its end. The difference of two is a number.
+const LARGEST: f64 = f64::MAX / 8.0;
+
 /// A range that holds all values and `always`, with a margin at both ends.
 fn range(values: impl IntoIterator<Item = f64>, always: Option<f64>) -> std::ops::Range<f64> {
     let finite = values.into_iter().chain(always).filter(|value| value.is_finite());
+    let finite = finite.map(|value| value.clamp(-LARGEST, LARGEST));
     let (lo, hi) = finite.fold((f64::INFINITY, f64::NEG_INFINITY), |(lo, hi), value| (lo.min(value), hi.max(value)));
     if lo > hi {
         return 0.0..1.0;
     }
+    let size = lo.abs().max(hi.abs());
     let margin = match hi - lo {
-        width if width > 0.0 => width * 0.06,
-        _ => hi.abs().max(1.0) * 0.1,
+        width if width > size * ALIKE => width * 0.06,
+        _ => size.max(1.0) * 0.1,
     };
     lo - margin..hi + margin
 }

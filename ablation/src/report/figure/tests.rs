@@ -119,6 +119,24 @@ fn values_that_are_alike_missing_or_huge_have_a_range() {
 }
 
 #[test]
+fn values_that_differ_by_a_rounding_error_or_are_as_large_as_numbers_get_are_drawn() {
+    let draw = |lo: f64, hi: f64| {
+        let strip = Strip { name: "a".to_owned(), values: vec![(0, lo), (1, hi)], mark: None };
+        assert_whole(&strips::spread(std::slice::from_ref(&strip), ""));
+        assert_whole(&strips::over_blocks(&[strip], ""));
+        assert_whole(&forest::draw(&[row("a", lo, (lo, hi))], Axis::of(""), None));
+    };
+    for value in [100.1, 1e6, 1e-9, 1e15, 0.3] {
+        for steps in [1, 2, 3, 5, 17, 1000] {
+            draw(value, f64::from_bits(value.to_bits() + steps));
+        }
+    }
+    for (lo, hi) in [(-f64::MAX, f64::MAX), (0.0, f64::MAX), (-1e308, 9e307), (0.0, 1e-15), (1e-300, 2e-300)] {
+        draw(lo, hi);
+    }
+}
+
+#[test]
 fn long_names_are_cut_in_their_midst() {
     let name = "a-workload-with-a-name-that-is-much-longer-than-any-room-for-it";
     let cut = ink::fitted(name, 100);

@@ -67,14 +67,17 @@ mod tests {
 
     #[test]
     fn a_fresh_page_is_one_fault_and_an_old_one_none() {
-        let mut pages = Pages::map(65).expect("maps");
-        let before = page_faults();
-        (0..64).for_each(|_| pages.touch(false));
-        let between = page_faults();
-        (0..64).for_each(|_| pages.touch(true));
-        let (old, fresh) = (between - before, page_faults() - between);
-        // Other tests of this process have faults of their own.
-        assert!(fresh >= 64 && old < 64 + fresh, "{old} {fresh}");
+        let faults = |_| {
+            let mut pages = Pages::map(65).expect("maps");
+            let before = page_faults();
+            (0..64).for_each(|_| pages.touch(false));
+            let between = page_faults();
+            (0..64).for_each(|_| pages.touch(true));
+            (between - before, page_faults() - between)
+        };
+        // Other tests of this process have faults of their own, but not each time.
+        let all: Vec<(u64, u64)> = (0..100).map(faults).collect();
+        assert!(all.iter().all(|(_, fresh)| *fresh >= 64) && all.iter().any(|(old, _)| *old < 64), "{all:?}");
     }
 
     #[test]

@@ -52,10 +52,12 @@ pub(crate) fn reading_cost_ns() -> u64 {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn never_goes_back_and_a_reading_costs_less_than_ten_microseconds() {
+    fn never_goes_back_and_a_reading_costs_no_more_than_the_time_for_all_of_them() {
         let before = super::now_ns();
-        assert!(super::reading_cost_ns() < 10_000);
-        assert!(super::now_ns() > before);
+        let cost = super::reading_cost_ns();
+        let taken = super::now_ns() - before;
+        // Half of the readings cost as much as the median, or more.
+        assert!(taken > 0 && cost * (super::READINGS as u64 / 2) <= taken, "{cost} {taken}");
     }
 
     #[test]

@@ -74,7 +74,8 @@ pub(super) fn ratios(study: Study<'_>) -> Option<Figure> {
         title: "The subject against the best peer of each workload".to_owned(),
         words: words(&rows),
         legend: format!(
-            "How many times as much the subject takes, with its 95 % interval; to the left of 1× it takes less.{left_out}"
+            "How many times as much the subject takes, with its 95 % interval; to the left of 1× it takes less. Rates are \
+             inverted.{left_out}"
         ),
         svg: forest::draw(&rows, Axis { of: "subject / best peer", tick: ink::times }, None),
         origin: timed(study, None),
@@ -84,21 +85,22 @@ pub(super) fn ratios(study: Study<'_>) -> Option<Figure> {
 fn ratio(workload: &WorkloadAnalysis) -> Option<Row> {
     let best = best(workload)?;
     let ratio = best.gap_ratio.map(Estimate::plus_one)?;
-    let sign = if workload.response.quantity().is_better_high() { -1.0 } else { 1.0 };
-    let doublings = |ratio: f64| sign * ratio.max(f64::MIN_POSITIVE).log2();
-    let ends = ratio.interval.map(|(lo, hi)| {
-        let (lo, hi) = (doublings(lo), doublings(hi));
-        (lo.min(hi), lo.max(hi))
-    });
+    // Of a rate more is better, so what is taken is its inverse.
+    let taken = |ratio: f64| match workload.response.quantity().is_better_high() {
+        true => ratio.max(f64::MIN_POSITIVE).recip(),
+        false => ratio.max(f64::MIN_POSITIVE),
+    };
+    let value = taken(ratio.value);
+    let ends = ratio.interval.map(|(lo, hi)| (taken(lo).min(taken(hi)), taken(lo).max(taken(hi))));
     let tone = match ends {
-        Some((lo, _)) if lo > 0.0 => Tone::Cost,
-        Some((_, hi)) if hi < 0.0 => Tone::Saving,
+        Some((lo, _)) if lo > 1.0 => Tone::Cost,
+        Some((_, hi)) if hi < 1.0 => Tone::Saving,
         _ => Tone::Open,
     };
     Some(Row {
         name: workload.name.clone(),
-        mark: Some(Mark::new(doublings(ratio.value), ends)),
+        mark: Some(Mark::new(value.log2(), ends.map(|(lo, hi)| (lo.log2(), hi.log2())))),
         tone,
-        text: format!("{} of {} {}", point(ratio.value, None), best.peer, interval(ratio.interval)),
+        text: format!("{} of {} {}", point(value, None), best.peer, interval(ends)),
     })
 }
