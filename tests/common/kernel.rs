@@ -2,6 +2,7 @@
 
 use super::{MIB, PAGE};
 use std::os::fd::RawFd;
+use std::time::Duration;
 
 /// Whether the kernel has a mapping at the address. Nothing may map between the event of interest and the question.
 pub(crate) fn is_mapped(address: *mut u8) -> bool {
@@ -85,6 +86,14 @@ fn read_file<'a>(path: &std::ffi::CStr, buffer: &'a mut [u8]) -> &'a [u8] {
     // SAFETY: opened above.
     unsafe { libc::close(file) };
     &buffer[..usize::try_from(len).expect("procfs is there")]
+}
+
+/// Processor time of the calling thread.
+pub(crate) fn processor_time() -> Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: writes the structure.
+    assert_eq!(unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) }, 0);
+    Duration::from_secs(time.tv_sec as u64) + Duration::from_nanos(time.tv_nsec as u64)
 }
 
 /// Page faults of the calling thread so far that needed no disk.
