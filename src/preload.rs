@@ -200,7 +200,7 @@ extern "C" fn mallinfo2() -> libc::mallinfo2 {
 
 /// Writes the statistics to standard error, as the table that [`stats::Stats`] displays. Allocates nothing.
 #[unsafe(no_mangle)]
-extern "C" fn malloc_stats() {
+pub(crate) extern "C" fn malloc_stats() {
     let mut out = Buffered::new(|text| {
         os::write_stderr(text);
         true

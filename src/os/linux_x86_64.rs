@@ -2,7 +2,9 @@
 
 use core::arch::{asm, global_asm};
 
+pub(super) const SYS_READ: usize = 0;
 pub(super) const SYS_WRITE: usize = 1;
+pub(super) const SYS_CLOSE: usize = 3;
 pub(super) const SYS_MMAP: usize = 9;
 pub(super) const SYS_MPROTECT: usize = 10;
 pub(super) const SYS_MUNMAP: usize = 11;
@@ -25,6 +27,7 @@ pub(super) const SYS_SCHED_SETAFFINITY: usize = 203;
 pub(super) const SYS_SCHED_GETAFFINITY: usize = 204;
 pub(super) const SYS_CLOCK_GETTIME: usize = 228;
 pub(super) const SYS_TGKILL: usize = 234;
+pub(super) const SYS_OPENAT: usize = 257;
 pub(super) const SYS_PRLIMIT: usize = 302;
 pub(super) const SYS_PROCESS_VM_READV: usize = 310;
 pub(super) const SYS_MEMBARRIER: usize = 324;

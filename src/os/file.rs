@@ -1,0 +1,61 @@
+//! Files and the end of the process, for what the C interface reports: nothing on the path of a request is here.
+
+use core::ffi::CStr;
+
+cfg_if::cfg_if! {
+    if #[cfg(target_arch = "x86_64")] {
+        use super::linux_x86_64 as arch;
+    } else {
+        use super::linux_aarch64 as arch;
+    }
+}
+
+/// `AT_FDCWD`: a path that is not absolute begins at the working folder. None is used here.
+const NO_FOLDER: usize = -100_isize as usize;
+const O_WRONLY_APPEND: usize = 1 | 0o2000;
+const O_CLOEXEC: usize = 0o2_000_000;
+
+/// Appends a text to a file that exists, in one `write`. A failure is ignored.
+pub(crate) fn append(path: &CStr, text: &[u8]) {
+    with_file(path, O_WRONLY_APPEND, |file| {
+        // SAFETY: the kernel reads `text.len()` bytes of a live slice.
+        unsafe { arch::syscall6(arch::SYS_WRITE, file, text.as_ptr().addr(), text.len(), 0, 0, 0) }
+    });
+}
+
+/// The beginning of a file; empty when it cannot be read.
+pub(crate) fn read<'a>(path: &CStr, into: &'a mut [u8]) -> &'a [u8] {
+    let len = with_file(path, 0, |file| {
+        // SAFETY: the kernel writes at most `into.len()` bytes of a live slice.
+        unsafe { arch::syscall6(arch::SYS_READ, file, into.as_mut_ptr().expose_provenance(), into.len(), 0, 0, 0) }
+    });
+    &into[..len]
+}
+
+/// What a call with an open file returns; 0 where it or the opening failed.
+fn with_file(path: &CStr, flags: usize, call: impl FnOnce(usize) -> usize) -> usize {
+    // SAFETY: the kernel reads a string that ends with a zero; the file is this function's own until it is closed.
+    unsafe {
+        let file = arch::syscall6(arch::SYS_OPENAT, NO_FOLDER, path.as_ptr().addr(), flags | O_CLOEXEC, 0, 0, 0);
+        if file.cast_signed() < 0 {
+            return 0;
+        }
+        let result = call(file);
+        arch::syscall6(arch::SYS_CLOSE, file, 0, 0, 0, 0, 0);
+        if result.cast_signed() < 0 { 0 } else { result }
+    }
+}
+
+/// The number of this process.
+pub(crate) fn process() -> u32 {
+    // SAFETY: changes no memory.
+    unsafe { arch::syscall6(arch::SYS_GETPID, 0, 0, 0, 0, 0, 0) as u32 }
+}
+
+/// Ends the process at once, as `_exit` of the C library does.
+pub(crate) fn exit(code: i32) -> ! {
+    loop {
+        // SAFETY: no code runs after it.
+        unsafe { arch::syscall6(arch::SYS_EXIT_GROUP, code as usize, 0, 0, 0, 0, 0) };
+    }
+}

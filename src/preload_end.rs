@@ -1,0 +1,197 @@
+//! What a C program's process says of its allocator when it begins and ends, where it is asked to.
+//!
+//! `HAKMEM_STATS=1` prints the statistics at the end, on standard error. `HAKMEM_REPORT` names a file that exists, to which
+//! a process appends one line when the library is loaded and one when it ends. `hakmem run` reads them: they are the
+//! process's own word for which allocator serves it.
+//!
+//! ```text
+//! began pid=17 version=0.1.0 malloc=hakmem
+//! ended pid=17 version=0.1.0 allocations=9 frees=7 … levels=bigcache:direct,elo:off,…
+//! ```
+//!
+//! `malloc` is `hakmem`, or the path of the object whose function comes first. A process that was forked has no line of the
+//! first kind, and one that a signal ends none of the second. Where neither variable is set, the library does nothing at
+//! the end, and `_exit` is the C library's but for a load and a jump.
+
+use crate::config::environment::{each_variable, flag, is_secure};
+use crate::config::variables::{REPORT, STATS};
+use crate::preload::{malloc, malloc_stats};
+use crate::preload_glibc::find_in_process;
+use crate::{os, stats};
+use core::ffi::{CStr, c_int, c_void};
+use core::fmt::{self, Write};
+use core::mem;
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, Ordering};
+
+/// Whether the statistics are to be printed. All accesses here are relaxed: the constructor runs before other threads.
+static PRINTS: AtomicBool = AtomicBool::new(false);
+/// The file of `HAKMEM_REPORT`, up to a zero: a program may overwrite its environment. Empty when there is none.
+static FILE: [AtomicU8; PATH_MAX] = [const { AtomicU8::new(0) }; PATH_MAX];
+/// The process that speaks: the child of a `vfork` shares this word, and must not speak for its parent. 0 when nothing
+/// was asked for.
+static PROCESS: AtomicU32 = AtomicU32::new(0);
+/// Whether the end was told: a destructor may call `_exit`.
+static IS_TOLD: AtomicBool = AtomicBool::new(false);
+
+/// Longest path of `HAKMEM_REPORT`, with its zero.
+const PATH_MAX: usize = 256;
+/// Longest line. A path or the levels may be cut.
+const LINE_MAX: usize = 2048;
+
+#[used]
+#[unsafe(link_section = ".init_array")]
+static BEGIN: extern "C" fn() = begin;
+#[used]
+#[unsafe(link_section = ".fini_array")]
+static END: extern "C" fn() = end;
+
+/// Reads what is asked for, and says that the library is here.
+extern "C" fn begin() {
+    if is_secure() {
+        return;
+    }
+    let mut path = "";
+    each_variable(&mut |name, value| match name {
+        STATS => PRINTS.store(flag(value) == Some(true), Ordering::Relaxed),
+        REPORT if value.len() < PATH_MAX => path = value,
+        _ => {}
+    });
+    for (place, byte) in FILE.iter().zip(path.bytes()) {
+        place.store(byte, Ordering::Relaxed);
+    }
+    if path.is_empty() && !PRINTS.load(Ordering::Relaxed) {
+        return;
+    }
+    PROCESS.store(os::process(), Ordering::Relaxed);
+    // SAFETY: a function that stays in the process, and changes one word. Without memory for the handler, the children of
+    // forks tell nothing.
+    unsafe { libc::pthread_atfork(None, None, Some(forked)) };
+    tell(|line| {
+        let process = PROCESS.load(Ordering::Relaxed);
+        write!(line, "began pid={process} version={} malloc=", env!("CARGO_PKG_VERSION"))?;
+        with_object_of_malloc(|object| line.write_str(object))
+    });
+}
+
+/// The child of a fork speaks for itself.
+unsafe extern "C" fn forked() {
+    PROCESS.store(os::process(), Ordering::Relaxed);
+}
+
+/// Prints and tells what was asked for, once.
+extern "C" fn end() {
+    if PROCESS.load(Ordering::Relaxed) != os::process() || IS_TOLD.swap(true, Ordering::Relaxed) {
+        return;
+    }
+    if PRINTS.load(Ordering::Relaxed) {
+        malloc_stats();
+    }
+    tell(write_end);
+}
+
+/// Ends the process without its exit handlers, as the C library's function does, but tells the end before.
+#[unsafe(no_mangle)]
+extern "C" fn _exit(code: c_int) -> ! {
+    if PROCESS.load(Ordering::Relaxed) != 0 {
+        end();
+    }
+    os::exit(code)
+}
+
+/// As [`_exit`].
+#[unsafe(no_mangle)]
+extern "C" fn _Exit(code: c_int) -> ! {
+    _exit(code)
+}
+
+/// Appends a line to the file, if there is one.
+fn tell(write: impl FnOnce(&mut Line) -> fmt::Result) {
+    let path: [u8; PATH_MAX] = core::array::from_fn(|at| FILE[at].load(Ordering::Relaxed));
+    if path[0] == 0 {
+        return;
+    }
+    if let Ok(path) = CStr::from_bytes_until_nul(&path) {
+        let mut line = Line { text: [0; LINE_MAX], len: 0 };
+        _ = write(&mut line);
+        line.text[line.len] = b'\n';
+        os::append(path, &line.text[..=line.len]);
+    }
+}
+
+/// The line of the end: numbers in objects, bytes and KiB, and the level of each factor.
+fn write_end(line: &mut Line) -> fmt::Result {
+    let stats = stats::stats();
+    let process = PROCESS.load(Ordering::Relaxed);
+    write!(line, "ended pid={process} version={}", env!("CARGO_PKG_VERSION"))?;
+    for (name, value) in [
+        ("allocations", stats.allocations),
+        ("frees", stats.frees),
+        ("live_objects", stats.live.objects),
+        ("live_bytes", stats.live.bytes),
+        ("mapped_bytes", stats.mapped_bytes),
+        ("mapped_bytes_max", stats.mapped_bytes_max),
+        ("resident_bytes", stats.resident_bytes),
+    ] {
+        write!(line, " {name}={value}")?;
+    }
+    let mut text = [0; LINE_MAX];
+    if let Some(peak) = peak_kib(os::read(c"/proc/self/status", &mut text)) {
+        write!(line, " peak_kib={peak}")?;
+    }
+    line.write_str(" levels=")?;
+    for (index, factor) in stats.factors().iter().enumerate() {
+        let separator = if index == 0 { "" } else { "," };
+        write!(line, "{separator}{}:{}", factor.name(), factor.level.as_str())?;
+    }
+    Ok(())
+}
+
+/// The most that was resident of the process, in KiB, by the text of `/proc/self/status`.
+fn peak_kib(status: &[u8]) -> Option<u64> {
+    let line = status.split(|byte| *byte == b'\n').find(|line| line.starts_with(b"VmHWM:"))?;
+    let digits = line.iter().filter(|byte| byte.is_ascii_digit());
+    Some(digits.fold(0_u64, |sum, digit| sum.wrapping_mul(10).wrapping_add(u64::from(digit - b'0'))))
+}
+
+/// Passes on `hakmem` where the process's `malloc` is this library's, else the path of the object that has it.
+fn with_object_of_malloc(each: impl FnOnce(&str) -> fmt::Result) -> fmt::Result {
+    type Dladdr = unsafe extern "C" fn(*const c_void, *mut libc::Dl_info) -> c_int;
+    static MALLOC: AtomicPtr<c_void> = AtomicPtr::new(core::ptr::null_mut());
+    let (dladdr, _) = os::loader();
+    // A static program has no loader, and one `malloc`.
+    if dladdr == 0 {
+        return each("hakmem");
+    }
+    let function = find_in_process(&MALLOC, c"malloc");
+    if function.is_null() || function.addr() == (malloc as *const ()).addr() {
+        return each("hakmem");
+    }
+    // SAFETY: the address of the function of this name, with this signature.
+    let dladdr = unsafe { mem::transmute::<usize, Dladdr>(dladdr) };
+    // SAFETY: zeroes are pointers and null.
+    let mut object: libc::Dl_info = unsafe { mem::zeroed() };
+    // SAFETY: writes the struct, and reads nothing at the address.
+    if unsafe { dladdr(function, &raw mut object) } == 0 || object.dli_fname.is_null() {
+        return each("unknown");
+    }
+    // SAFETY: the loader's own name of the object.
+    let name = unsafe { CStr::from_ptr(object.dli_fname) };
+    each(name.to_str().unwrap_or("unknown"))
+}
+
+/// A line on the stack. What does not fit is cut, and a control character becomes `?`.
+struct Line {
+    text: [u8; LINE_MAX],
+    len: usize,
+}
+
+impl Write for Line {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        // One byte stays for the end of the line.
+        for byte in text.bytes().take(LINE_MAX - 1 - self.len) {
+            self.text[self.len] = if byte.is_ascii_control() { b'?' } else { byte };
+            self.len += 1;
+        }
+        Ok(())
+    }
+}
