@@ -11,7 +11,7 @@
 //!
 //! `malloc` is `hakmem`, or the path of the object whose function comes first. A process that was forked has no line of the
 //! first kind, and one that a signal ends none of the second. Where neither variable is set, the library does nothing at
-//! the end, and `_exit` is the C library's but for a load and a jump.
+//! the end, and `_exit` is the C library's but for a load and a branch.
 
 use crate::config::environment::{each_variable, flag, is_secure};
 use crate::config::variables::{REPORT, STATS};
@@ -80,7 +80,8 @@ unsafe extern "C" fn forked() {
 
 /// Prints and tells what was asked for, once.
 extern "C" fn end() {
-    if PROCESS.load(Ordering::Relaxed) != os::process() || IS_TOLD.swap(true, Ordering::Relaxed) {
+    let process = PROCESS.load(Ordering::Relaxed);
+    if process == 0 || process != os::process() || IS_TOLD.swap(true, Ordering::Relaxed) {
         return;
     }
     if PRINTS.load(Ordering::Relaxed) {
@@ -92,9 +93,7 @@ extern "C" fn end() {
 /// Ends the process without its exit handlers, as the C library's function does, but tells the end before.
 #[unsafe(no_mangle)]
 extern "C" fn _exit(code: c_int) -> ! {
-    if PROCESS.load(Ordering::Relaxed) != 0 {
-        end();
-    }
+    end();
     os::exit(code)
 }
 
