@@ -23,10 +23,10 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 read -ra features <<<"${FEATURES:-}"
-cargo rustc --quiet --profile preload --package hakmem --features preload --crate-type cdylib,staticlib --target-dir "$target" "${features[@]}"
+cargo rustc --quiet --locked --profile preload --package hakmem --features preload --crate-type cdylib,staticlib --target-dir "$target" "${features[@]}"
 binary=${BINARY:-}
 if [ -z "$binary" ]; then
-    cargo build --quiet --release --package hakmem-cli --target-dir "$target"
+    cargo build --quiet --locked --release --package hakmem-cli --target-dir "$target"
     binary=$target/release/hakmem
 fi
 

@@ -200,11 +200,16 @@ extern "C" fn mallinfo2() -> libc::mallinfo2 {
 
 /// Writes the statistics to standard error, as the table that [`stats::Stats`] displays. Allocates nothing.
 #[unsafe(no_mangle)]
-pub(crate) extern "C" fn malloc_stats() {
-    let mut out = Buffered::new(|text| {
+extern "C" fn malloc_stats() {
+    write_stats(|text| {
         os::write_stderr(text);
         true
     });
+}
+
+/// Passes the table of [`malloc_stats`] on in pieces.
+pub(crate) fn write_stats(write: impl FnMut(&[u8]) -> bool) {
+    let mut out = Buffered::new(write);
     _ = write!(out, "{}", stats::stats());
     out.flush();
 }

@@ -15,16 +15,20 @@
 
 use crate::config::environment::{each_variable, flag, is_secure};
 use crate::config::variables::{REPORT, STATS};
-use crate::preload::{malloc, malloc_stats};
+use crate::preload::{malloc, write_stats};
 use crate::preload_glibc::find_in_process;
 use crate::{os, stats};
 use core::ffi::{CStr, c_int, c_void};
 use core::fmt::{self, Write};
 use core::mem;
-use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 /// Whether the statistics are to be printed. All accesses here are relaxed: the constructor runs before other threads.
 static PRINTS: AtomicBool = AtomicBool::new(false);
+/// Standard error as it was at the beginning: a second number of it, for programs that close it before they end, and its
+/// identity, for those that open another file under one of the two numbers.
+static STDERR: AtomicU32 = AtomicU32::new(2);
+static STDERR_IS: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
 /// The file of `HAKMEM_REPORT`, up to a zero: a program may overwrite its environment. Empty when there is none.
 static FILE: [AtomicU8; PATH_MAX] = [const { AtomicU8::new(0) }; PATH_MAX];
 /// The process that speaks: the child of a `vfork` shares this word, and must not speak for its parent. 0 when nothing
@@ -63,6 +67,12 @@ extern "C" fn begin() {
         return;
     }
     PROCESS.store(os::process(), Ordering::Relaxed);
+    if PRINTS.load(Ordering::Relaxed)
+        && let Some(identity) = os::identity(2)
+    {
+        STDERR_IS.iter().zip(identity).for_each(|(word, value)| word.store(value, Ordering::Relaxed));
+        STDERR.store(os::duplicate(2), Ordering::Relaxed);
+    }
     // SAFETY: a function that stays in the process, and changes one word. Without memory for the handler, the children of
     // forks tell nothing.
     unsafe { libc::pthread_atfork(None, None, Some(forked)) };
@@ -85,9 +95,21 @@ extern "C" fn end() {
         return;
     }
     if PRINTS.load(Ordering::Relaxed) {
-        malloc_stats();
+        print(process);
     }
     tell(write_end);
+}
+
+/// Prints the statistics to what was standard error, if the process has it still.
+fn print(process: u32) {
+    let wanted = [0, 1].map(|at| STDERR_IS[at].load(Ordering::Relaxed));
+    let is_it = |file: &u32| os::identity(*file) == Some(wanted);
+    let Some(file) = [2, STDERR.load(Ordering::Relaxed)].into_iter().find(is_it) else { return };
+    let mut line = Line { text: [0; LINE_MAX], len: 0 };
+    _ = write!(line, "hakmem: process {process} at its end");
+    line.end();
+    os::write(file, &line.text[..line.len]);
+    write_stats(|text| os::write(file, text));
 }
 
 /// Ends the process without its exit handlers, as the C library's function does, but tells the end before.
@@ -112,8 +134,8 @@ fn tell(write: impl FnOnce(&mut Line) -> fmt::Result) {
     if let Ok(path) = CStr::from_bytes_until_nul(&path) {
         let mut line = Line { text: [0; LINE_MAX], len: 0 };
         _ = write(&mut line);
-        line.text[line.len] = b'\n';
-        os::append(path, &line.text[..=line.len]);
+        line.end();
+        os::append(path, &line.text[..line.len]);
     }
 }
 
@@ -182,6 +204,14 @@ fn with_object_of_malloc(each: impl FnOnce(&str) -> fmt::Result) -> fmt::Result 
 struct Line {
     text: [u8; LINE_MAX],
     len: usize,
+}
+
+impl Line {
+    /// Ends the line, for which a byte was left.
+    fn end(&mut self) {
+        self.text[self.len] = b'\n';
+        self.len += 1;
+    }
 }
 
 impl Write for Line {

@@ -30,9 +30,11 @@ impl Run<'_> {
         self.report.and_then(|report| report.of(self.ended.process))
     }
 
-    /// Whether hakmem served the program, by its own word.
+    /// Whether hakmem served the program, by its own word. A process that began with hakmem and exits without a word has
+    /// most often become another program.
     pub(crate) fn is_served(&self) -> bool {
-        self.told().is_some_and(|told| told.other.is_none())
+        let is_whole = |told: &Process| told.end.is_some() || self.ended.status.signal().is_some();
+        self.told().is_some_and(|told| told.other.is_none() && is_whole(told))
     }
 }
 
@@ -61,14 +63,20 @@ fn served(text: &mut String, run: &Run<'_>) -> fmt::Result {
         )?;
         return writeln!(text, "  take that allocator out of the program, its libraries or LD_PRELOAD");
     }
-    writeln!(text, "{name} (process {process}) was served by hakmem {}", told.version)?;
+    let version = &told.version;
     let Some(end) = &told.end else {
-        let how = match run.ended.status.signal() {
-            Some(signal) => format!("signal {signal} ended it"),
-            None => "it did not end by exit, or could not write to the report any more".to_owned(),
+        let Some(signal) = run.ended.status.signal() else {
+            writeln!(text, "{name} (process {process}) began with hakmem {version}, and exited without a word of it")?;
+            text.push_str(
+                "  it became another program that hakmem does NOT serve (env -i, sudo, a static program), or it\n",
+            );
+            text.push_str("  ended by a bare system call, or in a chroot from where it could not tell\n");
+            return Ok(());
         };
-        return writeln!(text, "  its own numbers are not known: {how}");
+        writeln!(text, "{name} (process {process}) was served by hakmem {version}")?;
+        return writeln!(text, "  its own numbers are not known: signal {signal} ended it");
     };
+    writeln!(text, "{name} (process {process}) was served by hakmem {version}")?;
     numbers(text, end)?;
     if end.number("allocations").is_some_and(|requests| requests < FEW_REQUESTS) {
         writeln!(text, "  that is little: a program with an allocator of its own asks malloc for almost nothing")?;
@@ -201,7 +209,7 @@ mod tests {
         assert!(whole.lines().all(|line| line.starts_with("hakmem: ")));
         for (report, obstacle, status, part) in [
             (Some(began), None, 15, "signal 15 ended it"),
-            (Some(began), None, 0, "did not end by exit"),
+            (Some(began), None, 0, "exited without a word"),
             (
                 Some("began pid=7 version=0.1.0 malloc=/usr/lib/libjemalloc.so.2\n"),
                 None,

@@ -46,6 +46,30 @@ fn with_file(path: &CStr, flags: usize, call: impl FnOnce(usize) -> usize) -> us
     }
 }
 
+/// A second number for an open file, from 200 on, that a program which is executed does not get; 0 when there is none.
+pub(crate) fn duplicate(file: u32) -> u32 {
+    const DUPFD_CLOEXEC: usize = 1030;
+    // SAFETY: changes no memory.
+    let number = unsafe { arch::syscall6(arch::SYS_FCNTL, file as usize, DUPFD_CLOEXEC, 200, 0, 0, 0) };
+    if number.cast_signed() < 0 { 0 } else { number as u32 }
+}
+
+/// Which file has a number: its device and its inode; `None` when the number is free.
+pub(crate) fn identity(file: u32) -> Option<[u64; 2]> {
+    // `struct stat`, which begins with these two on both architectures.
+    let mut words = [0_u64; 18];
+    // SAFETY: the kernel writes at most 144 bytes.
+    let result =
+        unsafe { arch::syscall6(arch::SYS_FSTAT, file as usize, words.as_mut_ptr().expose_provenance(), 0, 0, 0, 0) };
+    (result == 0).then_some([words[0], words[1]])
+}
+
+/// Writes a text to an open file. Returns whether all of it was written.
+pub(crate) fn write(file: u32, text: &[u8]) -> bool {
+    // SAFETY: the kernel reads `text.len()` bytes of a live slice.
+    unsafe { arch::syscall6(arch::SYS_WRITE, file as usize, text.as_ptr().addr(), text.len(), 0, 0, 0) == text.len() }
+}
+
 /// The number of this process.
 pub(crate) fn process() -> u32 {
     // SAFETY: changes no memory.
