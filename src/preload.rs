@@ -201,15 +201,10 @@ extern "C" fn mallinfo2() -> libc::mallinfo2 {
 /// Writes the statistics to standard error, as the table that [`stats::Stats`] displays. Allocates nothing.
 #[unsafe(no_mangle)]
 extern "C" fn malloc_stats() {
-    write_stats(|text| {
+    let mut out = Buffered::new(|text| {
         os::write_stderr(text);
         true
     });
-}
-
-/// Passes the table of [`malloc_stats`] on in pieces.
-pub(crate) fn write_stats(write: impl FnMut(&[u8]) -> bool) {
-    let mut out = Buffered::new(write);
     _ = write!(out, "{}", stats::stats());
     out.flush();
 }

@@ -15,7 +15,7 @@
 
 use crate::config::environment::{each_variable, flag, is_secure};
 use crate::config::variables::{REPORT, STATS};
-use crate::preload::{malloc, write_stats};
+use crate::preload::malloc;
 use crate::preload_glibc::find_in_process;
 use crate::{os, stats};
 use core::ffi::{CStr, c_int, c_void};
@@ -41,6 +41,8 @@ static IS_TOLD: AtomicBool = AtomicBool::new(false);
 const PATH_MAX: usize = 256;
 /// Longest line. A path or the levels may be cut.
 const LINE_MAX: usize = 2048;
+/// Longest table of statistics, with a row for every size class.
+const TABLE_MAX: usize = 12 << 10;
 
 #[used]
 #[unsafe(link_section = ".init_array")]
@@ -105,11 +107,10 @@ fn print(process: u32) {
     let wanted = [0, 1].map(|at| STDERR_IS[at].load(Ordering::Relaxed));
     let is_it = |file: &u32| os::identity(*file) == Some(wanted);
     let Some(file) = [2, STDERR.load(Ordering::Relaxed)].into_iter().find(is_it) else { return };
-    let mut line = Line { text: [0; LINE_MAX], len: 0 };
-    _ = write!(line, "hakmem: process {process} at its end");
-    line.end();
-    os::write(file, &line.text[..line.len]);
-    write_stats(|text| os::write(file, text));
+    // In one piece, since other processes may end at the same time.
+    let mut text = Text::<TABLE_MAX>::new();
+    _ = write!(text, "hakmem: process {process} at its end\n{}", stats::stats());
+    os::write(file, text.bytes());
 }
 
 /// Ends the process without its exit handlers, as the C library's function does, but tells the end before.
@@ -132,10 +133,10 @@ fn tell(write: impl FnOnce(&mut Line) -> fmt::Result) {
         return;
     }
     if let Ok(path) = CStr::from_bytes_until_nul(&path) {
-        let mut line = Line { text: [0; LINE_MAX], len: 0 };
+        let mut line = Line::new();
         _ = write(&mut line);
         line.end();
-        os::append(path, &line.text[..line.len]);
+        os::append(path, line.bytes());
     }
 }
 
@@ -200,27 +201,38 @@ fn with_object_of_malloc(each: impl FnOnce(&str) -> fmt::Result) -> fmt::Result 
     each(name.to_str().unwrap_or("unknown"))
 }
 
-/// A line on the stack. What does not fit is cut, and a control character becomes `?`.
-struct Line {
-    text: [u8; LINE_MAX],
+/// A line of the file.
+type Line = Text<LINE_MAX>;
+
+/// Text on the stack. What does not fit is cut.
+struct Text<const MAX: usize> {
+    text: [u8; MAX],
     len: usize,
 }
 
-impl Line {
-    /// Ends the line, for which a byte was left.
+impl<const MAX: usize> Text<MAX> {
+    fn new() -> Text<MAX> {
+        Text { text: [0; MAX], len: 0 }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        &self.text[..self.len]
+    }
+
+    /// Makes a line of the text: control characters become `?`, and it ends.
     fn end(&mut self) {
+        self.text[..self.len].iter_mut().filter(|byte| byte.is_ascii_control()).for_each(|byte| *byte = b'?');
         self.text[self.len] = b'\n';
         self.len += 1;
     }
 }
 
-impl Write for Line {
+impl<const MAX: usize> Write for Text<MAX> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        // One byte stays for the end of the line.
-        for byte in text.bytes().take(LINE_MAX - 1 - self.len) {
-            self.text[self.len] = if byte.is_ascii_control() { b'?' } else { byte };
-            self.len += 1;
-        }
+        // One byte stays for the end of a line.
+        let taken = text.len().min(MAX - 1 - self.len);
+        self.text[self.len..self.len + taken].copy_from_slice(&text.as_bytes()[..taken]);
+        self.len += taken;
         Ok(())
     }
 }

@@ -79,7 +79,7 @@ fn served(text: &mut String, run: &Run<'_>) -> fmt::Result {
     writeln!(text, "{name} (process {process}) was served by hakmem {version}")?;
     numbers(text, end)?;
     if end.number("allocations").is_some_and(|requests| requests < FEW_REQUESTS) {
-        writeln!(text, "  that is little: a program with an allocator of its own asks malloc for almost nothing")?;
+        writeln!(text, "  few requests: right for a small program, and a sign of an allocator of its own in a larger one")?;
     }
     Ok(())
 }
