@@ -1,10 +1,12 @@
 //! What a C program's process says of its allocator when it begins and ends, where it is asked to.
 //!
-//! `HAKMEM_STATS=1` prints the statistics at the end, on standard error. `HAKMEM_REPORT` names a file that exists, to which
-//! a process appends one line when the library is loaded and one when it ends. `hakmem run` reads them: they are the
+//! `HAKMEM_STATS=1` prints the statistics at the end, on standard error. `HAKMEM_REPORT` names a file that exists and
+//! begins with a line that says what it is for, to which a process appends one line when the library is loaded and one when it
+//! ends. `hakmem run` reads them: they are the
 //! process's own word for which allocator serves it.
 //!
 //! ```text
+//! hakmem report 1
 //! began pid=17 version=0.1.0 malloc=hakmem
 //! ended pid=17 version=0.1.0 allocations=9 frees=7 … levels=bigcache:direct,elo:off,…
 //! ```
@@ -37,6 +39,8 @@ static PROCESS: AtomicU32 = AtomicU32::new(0);
 /// Whether the end was told: a destructor may call `_exit`.
 static IS_TOLD: AtomicBool = AtomicBool::new(false);
 
+/// The first line of the file; the number is the version of the format.
+const MARK: &[u8; 16] = b"hakmem report 1\n";
 /// Longest path of `HAKMEM_REPORT`, with its zero.
 const PATH_MAX: usize = 256;
 /// Longest line. A path or the levels may be cut.
@@ -51,27 +55,30 @@ static BEGIN: extern "C" fn() = begin;
 #[unsafe(link_section = ".fini_array")]
 static END: extern "C" fn() = end;
 
-/// Reads what is asked for, and says that the library is here.
+/// Looks for what is asked for.
 extern "C" fn begin() {
-    if is_secure() {
-        return;
-    }
-    let mut path = "";
+    let (mut prints, mut path) = (false, "");
     each_variable(&mut |name, value| match name {
-        STATS => PRINTS.store(flag(value) == Some(true), Ordering::Relaxed),
+        STATS => prints = flag(value) == Some(true),
         REPORT if value.len() < PATH_MAX => path = value,
         _ => {}
     });
+    if (prints || !path.is_empty()) && !is_secure() {
+        begin_asked(prints, path);
+    }
+}
+
+/// Notes what is asked for, and says that the library is here. Apart from [`begin`], as are [`end`] and its like: their
+/// frames are pages of the stack that no other process should touch.
+#[cold]
+#[inline(never)]
+fn begin_asked(prints: bool, path: &str) {
+    PRINTS.store(prints, Ordering::Relaxed);
     for (place, byte) in FILE.iter().zip(path.bytes()) {
         place.store(byte, Ordering::Relaxed);
     }
-    if path.is_empty() && !PRINTS.load(Ordering::Relaxed) {
-        return;
-    }
     PROCESS.store(os::process(), Ordering::Relaxed);
-    if PRINTS.load(Ordering::Relaxed)
-        && let Some(identity) = os::identity(2)
-    {
+    if prints && let Some(identity) = os::identity(2) {
         STDERR_IS.iter().zip(identity).for_each(|(word, value)| word.store(value, Ordering::Relaxed));
         STDERR.store(os::duplicate(2), Ordering::Relaxed);
     }
@@ -93,7 +100,15 @@ unsafe extern "C" fn forked() {
 /// Prints and tells what was asked for, once.
 extern "C" fn end() {
     let process = PROCESS.load(Ordering::Relaxed);
-    if process == 0 || process != os::process() || IS_TOLD.swap(true, Ordering::Relaxed) {
+    if process != 0 {
+        end_asked(process);
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn end_asked(process: u32) {
+    if process != os::process() || IS_TOLD.swap(true, Ordering::Relaxed) {
         return;
     }
     if PRINTS.load(Ordering::Relaxed) {
@@ -136,7 +151,7 @@ fn tell(write: impl FnOnce(&mut Line) -> fmt::Result) {
         let mut line = Line::new();
         _ = write(&mut line);
         line.end();
-        os::append(path, line.bytes());
+        os::append(path, MARK, line.bytes());
     }
 }
 

@@ -2,11 +2,13 @@
 
 use crate::error::Error;
 use std::ffi::OsString;
+use std::fs::{Permissions, set_permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::time::{Duration, Instant};
-use std::{io, mem, ptr};
+use std::{fs, io, mem, ptr};
 
 /// A program that ended.
 #[derive(Debug)]
@@ -153,15 +155,21 @@ pub(crate) fn end_as(status: ExitStatus) -> ! {
     std::process::exit(status.code().unwrap_or(1));
 }
 
-/// A folder with an empty file for the report, that any user may write to and only this program's user can list: the
-/// program may change its user. `None` where no folder can be made.
-pub(crate) fn report_file() -> io::Result<(tempfile::TempDir, std::path::PathBuf)> {
-    use std::fs::{File, Permissions, set_permissions};
-    use std::os::unix::fs::PermissionsExt;
-    let folder = tempfile::Builder::new().prefix("hakmem-").rand_bytes(16).tempdir()?;
+/// The first line of a report, by which the library knows that a file is one.
+const MARK: &str = "hakmem report 1\n";
+
+/// A folder with a file for the report, that any user may write to and only this program's user can list: the program may
+/// change its user. It is in the temporary folder, or else in `/tmp`.
+///
+/// # Errors
+/// Neither can be written to.
+pub(crate) fn report_file() -> io::Result<(tempfile::TempDir, PathBuf)> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix("hakmem-").rand_bytes(16);
+    let folder = builder.tempdir().or_else(|_| builder.tempdir_in("/tmp"))?;
     let path = folder.path().join("report");
-    File::create(&path)?;
-    set_permissions(&path, Permissions::from_mode(0o622))?;
+    fs::write(&path, MARK)?;
+    set_permissions(&path, Permissions::from_mode(0o666))?;
     set_permissions(folder.path(), Permissions::from_mode(0o711))?;
     Ok((folder, path))
 }

@@ -6,6 +6,8 @@ use crate::report::Report;
 use crate::summary::Run;
 use crate::{library, process, program, variables};
 use std::ffi::OsString;
+use std::fs::File;
+use std::io::Write;
 use std::{env, fs};
 
 /// The exit code of `--require` where hakmem did not serve.
@@ -26,6 +28,12 @@ pub(crate) fn run(options: &Options, called: &[OsString]) -> Result<i32, Error> 
     if options.is_replaced {
         return Err(process::replace(&path, arguments, name));
     }
+    let refuse = |file: &OsString, error| Error::Output(file.to_string_lossy().into_owned(), error);
+    let output = options.output.as_ref().map(|file| match File::create(file) {
+        Ok(open) => Ok((file, open)),
+        Err(error) => Err(refuse(file, error)),
+    });
+    let output = output.transpose()?;
     let folder = process::report_file().ok();
     if let Some((_, file)) = &folder {
         // SAFETY: as above.
@@ -40,10 +48,13 @@ pub(crate) fn run(options: &Options, called: &[OsString]) -> Result<i32, Error> 
     let run = Run { name: &name, library: &library, ended: &ended, report: report.as_ref(), obstacle };
     if !(options.is_quiet && run.is_served()) {
         let text = run.to_string();
-        match &options.output {
+        // The program has run: what it ended with counts, whatever becomes of the summary.
+        match output {
             None => eprint!("{text}"),
-            Some(file) => {
-                fs::write(file, text).map_err(|error| Error::Output(file.to_string_lossy().into_owned(), error))?;
+            Some((file, mut open)) => {
+                if let Err(error) = open.write_all(text.as_bytes()) {
+                    eprintln!("hakmem: {}", refuse(file, error));
+                }
             }
         }
     }

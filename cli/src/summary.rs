@@ -79,7 +79,10 @@ fn served(text: &mut String, run: &Run<'_>) -> fmt::Result {
     writeln!(text, "{name} (process {process}) was served by hakmem {version}")?;
     numbers(text, end)?;
     if end.number("allocations").is_some_and(|requests| requests < FEW_REQUESTS) {
-        writeln!(text, "  few requests: right for a small program, and a sign of an allocator of its own in a larger one")?;
+        writeln!(
+            text,
+            "  few requests: right for a small program, and a sign of an allocator of its own in a larger one"
+        )?;
     }
     Ok(())
 }

@@ -12,14 +12,23 @@ cfg_if::cfg_if! {
 
 /// `AT_FDCWD`: a path that is not absolute begins at the working folder. None is used here.
 const NO_FOLDER: usize = -100_isize as usize;
-const O_WRONLY_APPEND: usize = 1 | 0o2000;
+const O_RDWR_APPEND: usize = 2 | 0o2000;
+/// A pipe without a writer must not hold the process up.
+const O_NONBLOCK: usize = 0o4000;
 const O_CLOEXEC: usize = 0o2_000_000;
 
-/// Appends a text to a file that exists, in one `write`. A failure is ignored.
-pub(crate) fn append(path: &CStr, text: &[u8]) {
-    with_file(path, O_WRONLY_APPEND, |file| {
-        // SAFETY: the kernel reads `text.len()` bytes of a live slice.
-        unsafe { arch::syscall6(arch::SYS_WRITE, file, text.as_ptr().addr(), text.len(), 0, 0, 0) }
+/// Appends a text, in one `write`, to a file that exists and begins with `mark`: no other file is ever changed. A failure is
+/// ignored.
+pub(crate) fn append<const MARK: usize>(path: &CStr, mark: &[u8; MARK], text: &[u8]) {
+    with_file(path, O_RDWR_APPEND, |file| {
+        let mut start = [0; MARK];
+        // SAFETY: the kernel writes at most `MARK` bytes of a live array.
+        unsafe { arch::syscall6(arch::SYS_READ, file, start.as_mut_ptr().expose_provenance(), MARK, 0, 0, 0) };
+        if start == *mark {
+            // SAFETY: the kernel reads `text.len()` bytes of a live slice.
+            unsafe { arch::syscall6(arch::SYS_WRITE, file, text.as_ptr().addr(), text.len(), 0, 0, 0) };
+        }
+        0
     });
 }
 
@@ -36,7 +45,7 @@ pub(crate) fn read<'a>(path: &CStr, into: &'a mut [u8]) -> &'a [u8] {
 fn with_file(path: &CStr, flags: usize, call: impl FnOnce(usize) -> usize) -> usize {
     // SAFETY: the kernel reads a string that ends with a zero; the file is this function's own until it is closed.
     unsafe {
-        let file = arch::syscall6(arch::SYS_OPENAT, NO_FOLDER, path.as_ptr().addr(), flags | O_CLOEXEC, 0, 0, 0);
+        let file = arch::syscall6(arch::SYS_OPENAT, NO_FOLDER, path.as_ptr().addr(), flags | O_NONBLOCK | O_CLOEXEC, 0, 0, 0);
         if file.cast_signed() < 0 {
             return 0;
         }

@@ -126,6 +126,7 @@ fn a_wrong_variable_starts_no_program() {
         (&["--set", "HAKMEM_STATS=7"], "HAKMEM_STATS=7 is not understood"),
         (&["--library", "/dev/null"], "no shared library"),
         (&["--library", "/no/such/file"], "No such file"),
+        (&["--output", "/no/such/file"], "the summary cannot be written to"),
     ] {
         let (output, _, stderr) = finish(&mut hakmem(&[&["run"], arguments, &["--", "touch", mark]].concat()));
         assert_eq!(output.status.code(), Some(2), "{stderr}");
@@ -137,6 +138,19 @@ fn a_wrong_variable_starts_no_program() {
     assert!(!Path::new(mark).exists());
     assert_eq!(finish(&mut hakmem(&["run", "no-such-program"])).0.status.code(), Some(127));
     assert_eq!(finish(&mut hakmem(&["run", "/etc/passwd"])).0.status.code(), Some(126));
+}
+
+/// A variable must not make a process change a file that is no report.
+#[test]
+fn no_file_but_a_report_is_written_to() {
+    let file = scratch().join("no-report");
+    std::fs::write(&file, "mine\n").expect("writable");
+    succeed(hakmem(&["run", "--exec", "sort", "/dev/null"]).env("HAKMEM_REPORT", &file));
+    assert_eq!(std::fs::read_to_string(&file).expect("text"), "mine\n");
+    std::fs::write(&file, "hakmem report 1\n").expect("writable");
+    succeed(hakmem(&["run", "--exec", "sort", "/dev/null"]).env("HAKMEM_REPORT", &file));
+    let lines = std::fs::read_to_string(&file).expect("text");
+    expect(&lines, &["\nbegan pid=", "\nended pid="]);
 }
 
 #[test]
@@ -158,6 +172,10 @@ fn statistics_and_the_summary_go_where_they_are_asked_to() {
     expect(&stderr, &["mapped, the sum", "thread-cache"]);
     assert!(!stderr.contains("was served"), "{stderr}");
     expect(&std::fs::read_to_string(file).expect("a file"), &["was served"]);
+    // The disk is full, and the program has ended well.
+    let (output, _, stderr) = finish(&mut hakmem(&["run", "--output", "/dev/full", "sort", "/dev/null"]));
+    assert!(output.status.success(), "{stderr}");
+    expect(&stderr, &["the summary cannot be written to /dev/full"]);
 }
 
 #[test]
