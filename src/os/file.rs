@@ -45,7 +45,8 @@ pub(crate) fn read<'a>(path: &CStr, into: &'a mut [u8]) -> &'a [u8] {
 fn with_file(path: &CStr, flags: usize, call: impl FnOnce(usize) -> usize) -> usize {
     // SAFETY: the kernel reads a string that ends with a zero; the file is this function's own until it is closed.
     unsafe {
-        let file = arch::syscall6(arch::SYS_OPENAT, NO_FOLDER, path.as_ptr().addr(), flags | O_NONBLOCK | O_CLOEXEC, 0, 0, 0);
+        let file =
+            arch::syscall6(arch::SYS_OPENAT, NO_FOLDER, path.as_ptr().addr(), flags | O_NONBLOCK | O_CLOEXEC, 0, 0, 0);
         if file.cast_signed() < 0 {
             return 0;
         }
