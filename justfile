@@ -56,6 +56,21 @@ measure *ARGS:
 preload *ARGS:
     cargo preload {{ARGS}}
 
+# Program, libraries, header, pkg-config and CMake files, and man page, below a prefix: `just install ~/.local`.
+[group('allocator')]
+install PREFIX:
+    bash packaging/install.sh "{{PREFIX}}"
+
+# Removes what `just install` put there.
+[group('allocator')]
+uninstall PREFIX:
+    bash packaging/uninstall.sh "{{PREFIX}}"
+
+# The same as a Debian package, target/debian/hakmem_*.deb; builds cargo-deb into target/tools where it is missing.
+[group('allocator')]
+deb:
+    bash packaging/deb.sh
+
 # The machine code of `malloc` and `free` in the library for LD_PRELOAD.
 [group('allocator')]
 asm *ARGS: (preload ARGS)

@@ -109,9 +109,13 @@ mod os;
 #[cfg(all(feature = "preload", not(test)))]
 mod preload;
 #[cfg(all(feature = "preload", not(test)))]
+mod preload_end;
+#[cfg(all(feature = "preload", not(test)))]
 mod preload_glibc;
 #[cfg(all(feature = "preload", not(test)))]
 mod preload_identity;
+#[cfg(all(feature = "preload", not(test)))]
+mod preload_own;
 mod request;
 #[cfg(feature = "settings")]
 pub mod settings;

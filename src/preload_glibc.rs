@@ -81,7 +81,7 @@ static FREE: AtomicPtr<c_void> = AtomicPtr::new(core::ptr::null_mut());
 
 /// The process's function of this name, which stands in `known` from the first call on. The program is searched first.
 /// `RTLD_DEFAULT` would begin with this library, because it binds its own names to itself.
-fn find_in_process(known: &AtomicPtr<c_void>, name: &CStr) -> *mut c_void {
+pub(crate) fn find_in_process(known: &AtomicPtr<c_void>, name: &CStr) -> *mut c_void {
     let mut function = known.load(Ordering::Relaxed);
     if function.is_null() {
         let Some(dlopen) = next_dlopen() else {

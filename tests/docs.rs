@@ -84,5 +84,8 @@ fn factors_md() -> String {
             setting.most,
         );
     }
+    text += "\n## At the end of a process\n\nThe library for programs in C ([preload.md](preload.md)) acts on two more. `HAKMEM_STATS=1` prints the statistics when a\n\
+             process ends. `HAKMEM_REPORT` names a file to which each process tells its beginning and its end;\n\
+             [`hakmem run`](use/run.md) sets and reads it.\n";
     text
 }

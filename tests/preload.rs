@@ -34,6 +34,7 @@ const PAIRS: u64 = 100_000;
 
 /// Every name that the library defines for others.
 const EXPORTS: &[&str] = &[
+    "_Exit",
     "__libc_calloc",
     "__libc_free",
     "__libc_malloc",
@@ -42,6 +43,7 @@ const EXPORTS: &[&str] = &[
     "__libc_realloc",
     "__libc_valloc",
     "__posix_memalign",
+    "_exit",
     "aligned_alloc",
     "calloc",
     "cfree",
@@ -49,6 +51,10 @@ const EXPORTS: &[&str] = &[
     "free",
     "free_aligned_sized",
     "free_sized",
+    "hakmem_level",
+    "hakmem_owns",
+    "hakmem_stats",
+    "hakmem_trim",
     "hakmem_version",
     "mallinfo",
     "mallinfo2",

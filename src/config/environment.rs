@@ -10,7 +10,7 @@ use super::level::{Choice, Level};
 use super::lifecycle;
 use super::preset::Preset;
 use super::registry::{FactorId, Levels, REGISTRY};
-use super::variables::{MODE, Meant, PREFIX, meant, names};
+use super::variables::{MODE, Meant, PREFIX, STATS, meant, names};
 use crate::factor::evolution::Settings;
 use crate::os;
 
@@ -172,6 +172,10 @@ pub(crate) fn interpret<'a>(
             if !value.parse().is_ok_and(set) {
                 refuse(name, value, Refusal::Value(Values::Number(index)));
             }
+        } else if name == STATS {
+            if flag(value).is_none() {
+                refuse(name, value, Refusal::Value(Values::Flag));
+            }
         } else if name.starts_with(PREFIX) && !names().any(|known| known == name) {
             refuse(name, value, Refusal::Name(meant(name)));
         }
@@ -207,7 +211,7 @@ unsafe extern "C" {
 pub(crate) const NO_TEXT: &str = "\u{fffd}";
 
 /// Calls `each` with the name and value of every variable that begins with [`PREFIX`].
-fn each_variable(each: &mut dyn FnMut(&'static str, &'static str)) {
+pub(crate) fn each_variable(each: &mut dyn FnMut(&'static str, &'static str)) {
     // SAFETY: libc's own word; null before libc has started.
     let mut next = unsafe { environ };
     if next.is_null() {

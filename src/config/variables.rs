@@ -8,13 +8,18 @@ pub(crate) const PREFIX: &str = "HAKMEM_";
 /// The variable that chooses the preset.
 pub(crate) const MODE: &str = "HAKMEM_MODE";
 
+/// A process prints its statistics when it ends; a flag. Only the library for C programs acts on it.
+pub(crate) const STATS: &str = "HAKMEM_STATS";
+/// A file in which `hakmem run` wants to be told how a process began and ended. Only that library acts on it too.
+pub(crate) const REPORT: &str = "HAKMEM_REPORT";
+
 /// The names of all known variables.
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     let factors = REGISTRY
         .iter()
         .flat_map(|factor| [Some(factor.toggle), factor.choice.as_ref().map(|choice| choice.variable)])
         .flatten();
-    core::iter::once(MODE).chain(factors).chain(lifecycle::VARIABLES.iter().map(|setting| setting.variable))
+    [MODE, STATS, REPORT].into_iter().chain(factors).chain(lifecycle::VARIABLES.iter().map(|setting| setting.variable))
 }
 
 /// What a name that no variable has may stand for.

@@ -2,8 +2,13 @@
 
 use core::arch::{asm, global_asm};
 
+pub(super) const SYS_FCNTL: usize = 25;
 pub(super) const SYS_CHDIR: usize = 49;
+pub(super) const SYS_OPENAT: usize = 56;
+pub(super) const SYS_CLOSE: usize = 57;
+pub(super) const SYS_READ: usize = 63;
 pub(super) const SYS_WRITE: usize = 64;
+pub(super) const SYS_FSTAT: usize = 80;
 pub(super) const SYS_EXIT_GROUP: usize = 94;
 pub(super) const SYS_CAPGET: usize = 90;
 pub(super) const SYS_CAPSET: usize = 91;

@@ -2,7 +2,10 @@
 
 use core::arch::{asm, global_asm};
 
+pub(super) const SYS_READ: usize = 0;
 pub(super) const SYS_WRITE: usize = 1;
+pub(super) const SYS_CLOSE: usize = 3;
+pub(super) const SYS_FSTAT: usize = 5;
 pub(super) const SYS_MMAP: usize = 9;
 pub(super) const SYS_MPROTECT: usize = 10;
 pub(super) const SYS_MUNMAP: usize = 11;
@@ -14,6 +17,7 @@ pub(super) const SYS_MINCORE: usize = 27;
 pub(super) const SYS_MADVISE: usize = 28;
 pub(super) const SYS_GETPID: usize = 39;
 pub(super) const SYS_KILL: usize = 62;
+pub(super) const SYS_FCNTL: usize = 72;
 pub(super) const SYS_CHDIR: usize = 80;
 pub(super) const SYS_GETRUSAGE: usize = 98;
 pub(super) const SYS_CAPGET: usize = 125;
@@ -25,6 +29,7 @@ pub(super) const SYS_SCHED_SETAFFINITY: usize = 203;
 pub(super) const SYS_SCHED_GETAFFINITY: usize = 204;
 pub(super) const SYS_CLOCK_GETTIME: usize = 228;
 pub(super) const SYS_TGKILL: usize = 234;
+pub(super) const SYS_OPENAT: usize = 257;
 pub(super) const SYS_PRLIMIT: usize = 302;
 pub(super) const SYS_PROCESS_VM_READV: usize = 310;
 pub(super) const SYS_MEMBARRIER: usize = 324;

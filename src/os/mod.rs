@@ -29,6 +29,9 @@
 //! | `clock_gettime` | [`now_ns`] | the purge, and learning, look at the time |
 //! | `membarrier` | [`restart_sequences`] | the purge empties the caches of idle threads |
 //! | `getpid`, `kill`, `rt_sigaction`, `exit_group` | [`abort()`] | the purge thread found a fault |
+//! | `getpid`, `exit_group` | [`process`], [`exit`] | the program calls `_exit` |
+//! | `openat`, `read`, `write`, `close` | [`append`], [`read`] | with `HAKMEM_REPORT`: the process begins and ends |
+//! | `fstat`, `fcntl`, `write` | [`identity`], [`duplicate`], [`write()`] | with `HAKMEM_STATS`: the process begins and ends |
 //! | `write` | [`write_stderr`] | a warning, the sentence before an abort, or `malloc_stats` |
 //!
 //! The calls are made directly, not through libc's wrappers: nothing can interpose them and none of them touches
@@ -36,6 +39,9 @@
 //! is used for is left to the layers above.
 
 mod abort;
+#[cfg(not(loom))]
+#[allow(dead_code, reason = "only the C interface uses it")]
+mod file;
 mod futex;
 #[cfg(not(loom))]
 mod loader;
@@ -43,6 +49,9 @@ mod start;
 mod thread;
 
 pub(crate) use abort::{abort, write_stderr};
+#[cfg(not(loom))]
+#[allow(unused_imports, reason = "only the C interface uses it")]
+pub(crate) use file::{append, duplicate, exit, identity, process, read, write};
 pub(crate) use futex::{wait, wait_ms, wake, wake_all};
 #[cfg(not(loom))]
 #[allow(unused_imports, reason = "the C interface does not use it")]

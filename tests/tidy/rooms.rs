@@ -49,6 +49,7 @@ pub(crate) const ROOMS: &[Room] = &[
         uses: &["ablation/stats/src/", "ablation/format/src/", "ablation/probe/src/"],
         layers: BENCH_RUNNER,
     },
+    Room { folder: "cli/src/", uses: &["src/"], layers: CLI },
     // The one crate that knows the allocator and speaks the runner's language.
     Room { folder: "ablation/workloads/src/", uses: &["src/", "ablation/probe/src/"], layers: WORKLOADS },
 ];
@@ -157,6 +158,10 @@ const ALLOCATOR: &[Layer] = &[
     ),
     apart(&["allocator_api.rs", "preload.rs", "preload_identity.rs", "settings.rs"], "what programs see, one way each"),
     layer(&["preload_glibc.rs"], "names of the preload library that are glibc's alone"),
+    apart(
+        &["preload_end.rs", "preload_own.rs"],
+        "what a C program's process says when it begins and ends; hakmem's own functions for C programs",
+    ),
     layer(&["lib.rs"], "the public surface"),
 ];
 
@@ -401,6 +406,17 @@ const BENCH_RUNNER: &[Layer] = &[
     layer(&["tools.rs"], "how each tool is asked"),
     layer(&["race.rs"], "all tools in turn"),
     layer(&["table.rs"], "what came out"),
+    layer(&["main.rs"], "the program"),
+];
+
+const CLI: &[Layer] = &[
+    apart(&["error.rs", "help.rs", "report.rs"], "why a call is refused; texts; what processes told"),
+    apart(
+        &["library.rs", "man.rs", "process.rs", "program.rs", "variables.rs"],
+        "where the library is; the man page; a process; what a program is; the allocator's variables",
+    ),
+    apart(&["args.rs", "summary.rs"], "the command line; what is said at the end"),
+    apart(&["info.rs", "run.rs"], "the subcommands"),
     layer(&["main.rs"], "the program"),
 ];
 
