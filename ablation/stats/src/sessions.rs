@@ -348,7 +348,8 @@ mod tests {
             let learnt = sessions(&controls, DRAWS, 1).expect("controls");
             let rows = (0..3).map(|row| {
                 let (old, new) = (side(1.0, 0.1, 12, row), side(2.0, 0.3, 7, 10 + row));
-                let difference = if sign > 0.0 { pairing.difference(&old, &new) } else { pairing.difference(&new, &old) };
+                let difference =
+                    if sign > 0.0 { pairing.difference(&old, &new) } else { pairing.difference(&new, &old) };
                 difference.widened(&learnt.of_values, 1.0, row)
             });
             together(&rows.collect::<Vec<_>>())

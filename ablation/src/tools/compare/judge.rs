@@ -189,9 +189,7 @@ fn plain(
     let Some(told) = told else { return Some(difference) };
     // A share of both sides, so that neither is the base.
     Some(match &old.key.subject {
-        Subject::Cell(_) => {
-            difference.widened(&told.of_values, (before.point.abs() + after.point.abs()) / 2.0, number)
-        }
+        Subject::Cell(_) => difference.widened(&told.of_values, (before.point.abs() + after.point.abs()) / 2.0, number),
         // Two cells of a session that differ, each by itself, around values like the baselines'.
         Subject::Factor { .. } => {
             let known = [pair.old, pair.new].into_iter().filter_map(|rows| baseline(rows, &old.key.workload));

@@ -74,7 +74,9 @@ pub(super) fn logs(pair: Pair<'_>, old: &results::Row, new: &results::Row) -> Op
 
 /// The seed of a row, whichever of the folders is the base.
 pub(super) fn seed(key: &Key) -> u64 {
-    format!("{key:?}").bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+    format!("{key:?}")
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// Draws that a value's interval stands for. The sides of a row may have the same ones, because [`Pairing`] takes them in
