@@ -351,8 +351,8 @@ fn read_clean(screening: &mut Screening, dir: &Path) -> Result<(), ScreenError> 
     let analysis = analyse_proven(&manifest, &runs);
     let values = blockwise(&manifest, &runs);
     let timed = runs.iter().filter(|run| run.pass == ablate_format::Pass::Timing);
-    let (sum, count) = timed.fold((0_u64, 0_u64), |(sum, count), run| (sum + run.wall_ns, count + 1));
-    let seconds = sum as f64 / 1e9 / count.max(1) as f64;
+    let (sum, count) = timed.fold((0.0, 0_u64), |(sum, count), run| (sum + run.wall_ns as f64 / 1e9, count + 1));
+    let seconds = sum / count.max(1) as f64;
     let result = claims::claims(&screening.asked, &manifest, (&analysis, &values, &runs), (screen, seconds), &folder)?;
     screening.clean = Some(result);
     Ok(())
