@@ -402,6 +402,18 @@ mod tests {
     }
 
     #[test]
+    fn numbers_are_read_as_they_were_written() {
+        let mut state = 1_u64;
+        for _ in 0..20_000 {
+            state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
+            let written = crate::effects::Estimate { value: (state >> 11) as f64 * 1e-9, interval: None, blocks: 1 };
+            let text = serde_json::to_string(&written).expect("formats");
+            let read: crate::effects::Estimate = serde_json::from_str(&text).expect("reads");
+            assert_eq!(read, written, "{text}");
+        }
+    }
+
+    #[test]
     fn an_endless_line_is_skipped() {
         let long = "x".repeat(3 * MAX_LINE as usize / 2);
         let (records, bad) = parsed(&format!("{long}\n{}\n", line()));

@@ -9,6 +9,7 @@ use crate::prove::{JudgedRun, Reported};
 use ablate_format::effects::Contention;
 use ablate_format::{Pass, Status};
 use ablate_stats::order::{percentile, percentile_of, sorted};
+use std::collections::BTreeSet;
 
 /// A contention probe this much above the reference was disturbed.
 const TOLERANCE: f64 = 1.08;
@@ -24,16 +25,21 @@ const LEAST_SHARE: f64 = 0.2;
 pub(super) fn read(records: &[JudgedRun]) -> Contention {
     let timed = || records.iter().filter(|r| r.pass == Pass::Timing && r.status == Status::Ok);
     let measured = || timed().filter_map(|r| r.measured.as_ref());
-    let machines = timed().map(|run| run.machine + 1).max().unwrap_or(1);
+    // There are no more machines than runs: the number of another one is of a damaged record.
+    let runs = timed().count();
+    let machines: BTreeSet<u32> = timed().map(|run| run.machine).filter(|machine| (*machine as usize) < runs).collect();
     let probes = || measured().flat_map(|m| m.contention_probes_ns().iter().copied());
     let [reference_ns, median_ns] = places(probes, [REFERENCE, 0.5]);
     let mut contention = Contention { reference_ns, median_ns, ..Contention::default() };
-    if machines > 1 {
+    if let Some(last) = machines.last().filter(|last| **last > 0) {
         let of = |machine: u32| {
             let own = || timed().filter(move |run| run.machine == machine).filter_map(|run| run.measured.as_ref());
             places(|| own().flat_map(|m| m.contention_probes_ns().iter().copied()), [REFERENCE])[0]
         };
-        contention.reference_by_machine_ns = (0..machines).map(of).collect();
+        contention.reference_by_machine_ns = vec![None; *last as usize + 1];
+        for machine in &machines {
+            contention.reference_by_machine_ns[*machine as usize] = of(*machine);
+        }
     }
     if contention.reference_ns.is_some() {
         let (mut retained, mut batches) = (0, 0);
@@ -48,7 +54,7 @@ pub(super) fn read(records: &[JudgedRun]) -> Contention {
         (contention.retained, contention.applied) = ((batches > 0).then_some(share), share >= LEAST_SHARE);
     }
     let (mut quiet, mut all) = (0, 0);
-    for machine in 0..machines {
+    for machine in machines {
         let own = timed().filter(|run| run.machine == machine);
         let around: Vec<(f64, f64)> = own.filter_map(|r| r.contention_probe_ns).collect();
         let own = sorted(&around.iter().flat_map(|(a, b)| [*a, *b]).collect::<Vec<_>>());
@@ -196,6 +202,16 @@ mod tests {
         assert!(!retention.is_biased() && retention.contended == 0, "{retention:?}");
         let median = workload.cells[0].latency_ns_p50.unwrap().value;
         assert!((median - 2_000.0).abs() < 2.0, "{median}");
+    }
+
+    #[test]
+    fn a_number_that_no_machine_has_needs_no_place() {
+        let study = Study::new(&["cache"], &["w"]);
+        let mut records = with_batches(study.records(6, |_, _, _| 2_000.0), |_, _| false);
+        records[0].machine = u32::MAX;
+        records[1].machine = 3_000_000_000;
+        let contention = analyse(&study.manifest, &records).contention;
+        assert!(contention.reference_ns.is_some() && contention.reference_by_machine_ns.is_empty(), "{contention:?}");
     }
 
     #[test]

@@ -37,8 +37,9 @@ pub(super) fn remarks(plan: &StudyPlan, workloads: &[WorkloadAnalysis], records:
     out.extend(peaks_from_outside(plan, records));
     out.extend(shared_counters(records));
     let timed = || records.iter().filter(|r| r.pass == Pass::Timing && r.status == Status::Ok);
-    let (ticks, seen) =
-        timed().filter_map(|r| r.steal_ticks).fold((0, 0), |(ticks, seen), t| (ticks + t, seen + 1_u64));
+    let (ticks, seen) = timed()
+        .filter_map(|r| r.steal_ticks)
+        .fold((0_u64, 0), |(ticks, seen), t| (ticks.saturating_add(t), seen + 1_u64));
     let wall_s = timed().map(|r| r.wall_ns as f64 / 1e9).sum::<f64>();
     if seen > 0 && ticks > 0 {
         // A tick is a hundredth of a second on every Linux that has /proc/stat (USER_HZ, proc_stat(5)).
@@ -160,5 +161,11 @@ mod tests {
         let study = Study::new(&["cache"], &["a", "b", "c"]);
         let quiet = analyse(&study.manifest, &study.records(12, |_, _, _| 2_000.0)).remarks;
         assert!(quiet.is_empty(), "{quiet:?}");
+        // Numbers of damaged records have no sum.
+        let mut damaged = study.records(12, |_, _, _| 2_000.0);
+        damaged.iter_mut().for_each(|record| record.steal_ticks = Some(u64::MAX));
+        assert!(
+            analyse(&study.manifest, &damaged).remarks.iter().any(|said| said.contains("took the processors away"))
+        );
     }
 }

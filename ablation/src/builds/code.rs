@@ -10,7 +10,7 @@ const BUILD_ID: &str = ".note.gnu.build-id";
 
 /// SHA-256 of everything that is loaded of an ELF file, hexadecimal: names, addresses and bytes of its allocated sections.
 /// `None` for a file that is no ELF file, or has no sections.
-pub(super) fn sha256_of_code(path: &Path) -> Option<String> {
+pub(crate) fn sha256_of_code(path: &Path) -> Option<String> {
     let bytes = std::fs::read(path).ok()?;
     let file = object::File::parse(bytes.as_slice()).ok()?;
     let mut hasher = Sha256::new();

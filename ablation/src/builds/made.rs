@@ -34,6 +34,8 @@ pub(super) fn build(
     let mut settings = decided::by(plan, None, &workspace.root);
     settings.insert("command".to_owned(), shell_words::join(program.command.iter().chain(&plan.settings.args)));
     settings.extend(program.env.clone());
+    // A level has the last word, as it has for the command.
+    settings.extend(plan.settings.env.clone());
     let sources = match &workspace.revisions {
         Some(revisions) => {
             let revision = revisions.of(plan)?;
@@ -217,7 +219,8 @@ mod tests {
              >> {}",
             dir.path().join("count").display()
         );
-        let program = made(&["sh", "-c", &script, "sh"]);
+        let mut program = made(&["sh", "-c", &script, "sh"]);
+        program.env.insert("WORD".into(), "of all levels".into());
         let mut plan =
             BuildPlan { id: "full".into(), features: Vec::new(), settings: Default::default(), command: None };
         plan.settings.args = vec!["x".into()];
@@ -226,15 +229,18 @@ mod tests {
         let first = build(&plan);
         let binary = first.result.as_ref().expect("is made");
         assert_eq!(std::fs::read_to_string(&binary.path).expect("is there"), "hellow x\n");
-        assert!(first.settings["command"].ends_with(" x"), "{:?}", first.settings);
+        assert!(first.settings["command"].ends_with(" x") && first.settings["WORD"] == "w", "{:?}", first.settings);
         let again = build(&plan);
         assert_eq!((&again.result, again.seconds), (&first.result, None), "it was built before");
         plan.settings.args = vec!["y".into()];
         assert_ne!(build(&plan).result, first.result);
+        plan.settings.env.insert("WORD".into(), "v".into());
+        let other = build(&plan).result.expect("is made");
+        assert_eq!(std::fs::read_to_string(&other.path).expect("is there"), "hellov y\n", "no earlier build is taken");
         std::fs::write(root.join("sub/text"), "other").expect("writes");
         assert!(build(&plan).result.is_ok());
         let runs = std::fs::read_to_string(dir.path().join("count")).expect("is there").lines().count();
-        assert_eq!(runs, 3);
+        assert_eq!(runs, 4);
     }
 
     #[test]

@@ -39,6 +39,7 @@ use ablate_format::{BuildFailure, BuildRecord, BuiltBinary, path_of_text};
 pub(crate) use beside::Beside;
 use cargo::{CargoBuild, Sources};
 pub(crate) use cargo_files::configurations;
+pub(crate) use code::sha256_of_code;
 pub(crate) use decided::sha256;
 pub(crate) use error::BuildError;
 pub(crate) use git::git;

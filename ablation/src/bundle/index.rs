@@ -3,6 +3,7 @@
 use super::error::BundleError;
 use crate::builds::{self, BuildError};
 use crate::config::{Absent, Program, Study};
+use crate::design::BuildPlan;
 use crate::support::{files, machine};
 use ablate_format::{BuildRecord, Library};
 use serde::{Deserialize, Serialize};
@@ -78,6 +79,11 @@ impl Index {
         self.absent.iter().map(of).collect()
     }
 
+    /// The facts of the sources that were built, and no others.
+    pub(super) fn facts(&self) -> impl Iterator<Item = (String, Option<String>)> {
+        self.facts.clone().into_iter().filter(|(name, _)| FACTS.contains(&name.as_str()))
+    }
+
     /// Writes the file, as the last of a bundle.
     pub(super) fn write(&self, dir: &Path) -> Result<(), BundleError> {
         let path = dir.join(INDEX);
@@ -121,6 +127,35 @@ impl Index {
         }
         Ok(index)
     }
+}
+
+impl Build {
+    /// What it was built as instead of what a study asks for; `None` where both are the same. What the environment of the
+    /// build decided besides is in its record only.
+    pub(super) fn difference(&self, study: &Study, plan: &BuildPlan) -> Option<String> {
+        let words = |features: &[String]| if features.is_empty() { "none".to_owned() } else { features.join(", ") };
+        if self.is_installed != is_installed(study, plan) {
+            let (is, asked) = if self.is_installed { ("an installed", "a built") } else { ("a built", "an installed") };
+            return Some(format!("is {is} program, and the study asks for {asked} one"));
+        }
+        if self.is_installed {
+            return None;
+        }
+        let record = &self.record;
+        if record.features != plan.features {
+            let (is, asked) = (words(&record.features), words(&plan.features));
+            return Some(format!("has the features {is}, and the study asks for {asked}"));
+        }
+        let asked = plan.settings.shown();
+        let (name, value) = asked.iter().find(|(name, value)| record.settings.get(*name) != Some(value))?;
+        let is = record.settings.get(name).map_or("no value".to_owned(), |is| format!("`{is}`"));
+        Some(format!("has {is} for {name}, and the study asks for `{value}`"))
+    }
+}
+
+/// Whether a build is an installed program.
+pub(super) fn is_installed(study: &Study, plan: &BuildPlan) -> bool {
+    plan.command.is_some() || matches!(study.subject.program, Program::Command(_))
 }
 
 /// Largest index, in bytes. One of 10,000 builds has 10 MB.

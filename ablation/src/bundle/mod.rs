@@ -44,6 +44,7 @@ impl Bundle {
                 if *name == study.name { "the text of its config differs".into() } else { format!("it is of {name}") };
             return Err(bundle.foreign(what));
         }
+        bundle.check_layouts(study)?;
         bundle.check_machine(&Cpu::here())?;
         Ok(bundle)
     }
@@ -67,7 +68,12 @@ impl Bundle {
             all.extend(own);
         }
         for absent in bundle.index.absent() {
-            study.peers.retain(|peer| peer.name != absent.peer);
+            // One that this call leaves out is not missed.
+            let Some(at) = study.peers.iter().position(|peer| peer.name == absent.peer) else { continue };
+            if !study.peers[at].optional {
+                return Err(bundle.foreign(format!("it lacks peer `{}`, which is not optional", absent.peer)));
+            }
+            study.peers.remove(at);
             study.absent.push(absent);
         }
         builds::forget_absent(study);
@@ -120,6 +126,10 @@ impl Bundle {
     ) -> Result<Built, BundleError> {
         let Some(bundle) = bundle else { return Ok(build_all(study, plans, workspace, logs)?) };
         let mut records = plans.iter().map(|plan| bundle.record(study, plan)).collect::<Result<Vec<_>, _>>()?;
+        if let Some(BuildRecord { id, result: Err(BuildFailure { message, log }), .. }) = records.first() {
+            let (id, message, log) = (id.clone(), message.clone(), log.clone());
+            return Err(BuildError::Baseline { id, message, log }.into());
+        }
         let (mut layouts, mut one_layout) = (bundle.index.layouts, bundle.index.one_layout.clone());
         if study.layouts == 1 {
             records.iter_mut().for_each(|record| record.layouts.clear());
@@ -130,11 +140,22 @@ impl Bundle {
 
     /// Writes the facts of the sources that were built into those of the machine, whose own sources do not matter.
     pub(crate) fn name_sources(&self, machine: &mut Machine) {
-        machine.facts.extend(self.index.facts.clone());
+        machine.facts.extend(self.index.facts());
     }
 
     fn foreign(&self, what: String) -> BundleError {
         BundleError::Foreign { dir: self.dir.clone(), what }
+    }
+
+    /// The layouts that the study asks for, or one, where the sources could not be linked in several.
+    fn check_layouts(&self, study: &Study) -> Result<(), BundleError> {
+        match self.index.layouts {
+            1 => Ok(()),
+            layouts if layouts == study.layouts || study.layouts == 1 => Ok(()),
+            layouts => {
+                Err(self.foreign(format!("it has {layouts} code layouts, and the study asks for {}", study.layouts)))
+            }
+        }
     }
 
     fn check_machine(&self, here: &Cpu) -> Result<(), BundleError> {
@@ -189,10 +210,12 @@ impl Bundle {
 
     /// The record of one build, with absolute paths and checked files.
     fn record(&self, study: &Study, plan: &BuildPlan) -> Result<BuildRecord, BundleError> {
-        let known = self.index.builds.iter().find(|build| build.record.id == plan.id);
-        let Some(known) = known.filter(|build| build.record.features == plan.features) else {
+        let Some(known) = self.index.builds.iter().find(|build| build.record.id == plan.id) else {
             return Err(self.foreign(format!("it has no build `{}`", plan.id)));
         };
+        if let Some(difference) = known.difference(study, plan) {
+            return Err(self.foreign(format!("build `{}` {difference}", plan.id)));
+        }
         if known.is_installed {
             return self.installed(study, plan, &known.record);
         }
@@ -238,7 +261,7 @@ impl Bundle {
         Ok(Library { path: text, ..library.clone() })
     }
 
-    /// Makes the path of a binary absolute, once its file is what was built.
+    /// Makes the path of a binary absolute, once its file is what was built, and says what its code is by the file itself.
     fn place(&self, built: &mut BuiltBinary) -> Result<(), BundleError> {
         let path = self.checked(&built.path, &built.sha256)?;
         let mode = std::fs::metadata(&path).map_err(BuildError::io(&path, "reading"))?.permissions().mode();
@@ -248,6 +271,7 @@ impl Bundle {
             std::fs::set_permissions(&path, permissions).map_err(BuildError::io(&path, "making it executable"))?;
         }
         built.path = path_to_text(&path);
+        built.code_sha256 = builds::sha256_of_code(&path);
         Ok(())
     }
 

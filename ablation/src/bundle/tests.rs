@@ -56,3 +56,18 @@ fn files_of_an_index_are_within_its_folder_and_whole() {
     assert!(why("y", abc).contains("y is missing"));
     assert!(why("../x", abc).contains("outside of the bundle"));
 }
+
+#[test]
+fn of_an_index_only_facts_of_the_sources_are_taken_and_code_is_read_from_its_file() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    std::fs::write(dir.path().join("x"), "abc").expect("writes");
+    let mut bundle = Bundle { dir: dir.path().to_owned(), ..bundle(false) };
+    bundle.index.facts = ["commit", "cpu"].map(|name| (name.to_owned(), Some("of the index".to_owned()))).into();
+    let mut machine = Machine::default();
+    bundle.name_sources(&mut machine);
+    assert_eq!(machine.facts.keys().collect::<Vec<_>>(), ["commit"]);
+    let sha256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad".to_owned();
+    let mut built = BuiltBinary { path: "x".to_owned(), sha256, code_sha256: Some("of another program".to_owned()) };
+    bundle.place(&mut built).expect("is whole");
+    assert_eq!(built.code_sha256, None, "a text has no code");
+}

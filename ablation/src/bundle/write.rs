@@ -26,7 +26,7 @@ pub(crate) fn write(
     let is_native = index::asks_for_native(&built.records, &workspace.root);
     let mut builds = Vec::new();
     for (plan, mut record) in plans.iter().zip(built.records) {
-        let is_installed = plan.command.is_some() || matches!(study.subject.program, Program::Command(_));
+        let is_installed = index::is_installed(study, plan);
         let layouts = match record.layouts.len() {
             0 => String::new(),
             more => format!(" in {} code layouts", more + 1),

@@ -26,7 +26,12 @@ pub(super) struct Forms {
 impl Forms {
     /// Whether a file that is written is this one, under whatever name.
     pub(super) fn writes_to(&self, file: &Path) -> bool {
-        let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        // One that is still to be made is told by its folder.
+        let to_make = |path: &Path| {
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            Some(folder.canonicalize().ok()?.join(path.file_name()?))
+        };
+        let real = |path: &Path| path.canonicalize().ok().or_else(|| to_make(path)).unwrap_or_else(|| path.to_owned());
         [&self.markdown, &self.html].into_iter().flatten().any(|written| real(written) == real(file))
     }
 

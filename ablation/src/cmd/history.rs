@@ -1,7 +1,7 @@
 //! `cargo ablate history`.
 
 use super::forms::Forms;
-use super::output::{Ended, out_path};
+use super::output::{Ended, out_file};
 use crate::support::exit::{ExitStatus, ShellCode};
 use crate::support::settings::Settings;
 use crate::tools::history::{self, Request};
@@ -14,7 +14,7 @@ pub(super) struct Args {
     #[arg(value_name = "DIR", required_unless_present = "file")]
     dirs: Vec<PathBuf>,
     /// A file that keeps results over time, one line of JSON for each.
-    #[arg(long, value_name = "FILE", value_parser = out_path())]
+    #[arg(long, value_name = "FILE", value_parser = out_file())]
     file: Option<PathBuf>,
     /// Append the result of this folder to --file first, unless it is there.
     #[arg(long, value_name = "DIR", requires = "file")]

@@ -76,7 +76,7 @@ fn disagreement(workload: &WorkloadAnalysis, row: &Effect, alarm: f64) -> Option
         label(row),
         row.arm.map_or_else(String::new, |arm| format!(" ({})", arm.as_str())),
         workload.name,
-        machine + 1,
+        u64::from(machine) + 1,
         told(own),
         told(others),
         if over.told.each.len() > 2 { " on the others" } else { "" }

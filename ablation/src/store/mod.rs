@@ -246,8 +246,9 @@ pub(crate) fn blocks<R: Keyed>(runs: &[R]) -> usize {
     timed.map(|run| run.run_key().1).collect::<HashSet<u32>>().len()
 }
 
-/// Leaves out the timing runs of unfinished blocks, because an interrupted block has only some of its cells. Returns
-/// the other runs and the number of those left out.
+/// Leaves out the timing runs of unfinished blocks, because an interrupted block has only some of its cells, and the runs
+/// of blocks that the study does not have: their numbers are damaged. Returns the other runs and the number of those left
+/// out.
 pub(crate) fn whole_blocks<R: Keyed>(manifest: &Manifest, mut runs: Vec<R>) -> (Vec<R>, usize) {
     let plan: &StudyPlan = &manifest.plan;
     let failed = |build: &str| manifest.builds.iter().any(|b| b.id == build && b.result.is_err());
@@ -270,7 +271,12 @@ pub(crate) fn whole_blocks<R: Keyed>(manifest: &Manifest, mut runs: Vec<R>) -> (
         }
     }
     let before = runs.len();
-    runs.retain(|run| !is_timed(run) || finished.get(&run.run_key().1) == Some(&pairs.len()));
+    let is_planned = |run: &R| match run.run_key() {
+        (Pass::Timing | Pass::UnitCosts, block, ..) => block < manifest.blocks,
+        _ => true,
+    };
+    let is_finished = |run: &R| !is_timed(run) || finished.get(&run.run_key().1) == Some(&pairs.len());
+    runs.retain(|run| is_planned(run) && is_finished(run));
     let left_out = before - runs.len();
     (runs, left_out)
 }
@@ -433,9 +439,14 @@ pub(crate) mod tests {
                 records.push(record(Pass::Timing, 0, &workload.name, &cell.id));
             }
         }
+        let planned = records.len();
         records.push(record(Pass::Timing, 1, "small", "baseline"));
+        // A block that the study of three does not have, whole as it is.
+        let other = records[1..planned].iter().cloned().map(|record| Record { block: u32::MAX, ..record });
+        records.extend(other.collect::<Vec<_>>());
+        records.push(record(Pass::UnitCosts, u32::MAX, "small", "baseline"));
         let all = records.len();
         let (kept, left_out) = whole_blocks(&manifest, records);
-        assert_eq!((kept.len(), left_out), (all - 1, 1));
+        assert_eq!((kept.len(), left_out), (planned, all - planned));
     }
 }

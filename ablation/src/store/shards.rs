@@ -34,7 +34,7 @@ pub(crate) fn part(manifest: &Manifest) -> Option<String> {
 
 /// `blocks 2, 5, 8 … are`, counted from 1 as the progress of a run does.
 fn named(blocks: impl Iterator<Item = u32>) -> String {
-    let blocks: Vec<String> = blocks.map(|block| (block + 1).to_string()).collect();
+    let blocks: Vec<String> = blocks.take(NAMED_BLOCKS + 1).map(|block| (u64::from(block) + 1).to_string()).collect();
     let more = if blocks.len() > NAMED_BLOCKS { " …" } else { "" };
     let first = blocks.iter().take(NAMED_BLOCKS).cloned().collect::<Vec<_>>().join(", ");
     if blocks.len() == 1 { format!("block {first} is") } else { format!("blocks {first}{more} are") }
@@ -59,6 +59,8 @@ mod tests {
         assert_eq!(said(&[1, 3], 3, 12), "2 of 3 shards; blocks 2, 5, 8 … are missing");
         assert_eq!(said(&[2], 2, 4), "1 of 2 shards; blocks 1, 3 are missing");
         assert_eq!(said(&[1], 2, 2), "1 of 2 shards; block 2 is missing");
+        // A damaged manifest: the blocks are not all gone through.
+        assert_eq!(said(&[1], 2, u32::MAX), "1 of 2 shards; blocks 2, 4, 6 … are missing");
     }
 
     #[test]

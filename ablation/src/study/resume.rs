@@ -19,6 +19,10 @@ pub(super) fn command(request: &Request, dir: &Path) -> String {
     if let Some(blocks) = request.blocks {
         command.push_str(&format!(" --blocks {blocks}"));
     }
+    // Of a study that was ended before its first run nothing else knows it.
+    if let Some(seed) = request.seed {
+        command.push_str(&format!(" --seed {seed}"));
+    }
     if let Some(shard) = &request.shard {
         command.push_str(&format!(" --shard {}/{}", shard.number, shard.of));
     }

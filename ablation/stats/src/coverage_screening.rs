@@ -296,3 +296,24 @@ fn the_matrix_of_the_tests_is_orthogonal() {
         }
     }
 }
+
+#[test]
+fn few_factors_hold_the_level_of_the_first_look() {
+    const LEVEL: f64 = 0.01;
+    const STUDIES: usize = 4_000;
+    let truth = Truth { mains: Vec::new(), pairs: Vec::new(), noise: 2.0, shake: 3.0, slow: 0.0 };
+    for (prime, factors) in [(3, 2), (7, 6)] {
+        let signs = paley(prime, factors);
+        let mut above = 0;
+        for seed in 0..STUDIES {
+            let blocks = truth.folded(&signs, 2, &mut seeded(seed as u64));
+            let found = Folded { signs: &signs, blocks: &blocks }.main_effects().expect("two blocks");
+            let ends = |i: usize| interval(found.effects[i], found.errors[i], found.degrees, LEVEL);
+            above += (0..factors).filter(|i| ends(*i).0 > 0.0).count();
+        }
+        let share = above as f64 / (STUDIES * factors) as f64;
+        // With three standard errors of as many studies, because the effects of one share their errors.
+        let most = LEVEL + 3.0 * (LEVEL * (1.0 - LEVEL) / STUDIES as f64).sqrt();
+        assert!(share <= most, "{factors} factors: {share}");
+    }
+}

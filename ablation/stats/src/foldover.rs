@@ -65,7 +65,7 @@ pub struct MainEffects {
     pub effects: Vec<f64>,
     /// Their standard errors.
     pub errors: Vec<f64>,
-    /// Degrees of freedom of each; infinite when the errors are as good as known.
+    /// Degrees of freedom of each; infinite without any noise.
     pub degrees: f64,
 }
 

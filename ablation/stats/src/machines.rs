@@ -10,7 +10,8 @@
 //! Medical Research Methodology 15, 2015): by chance two or three machines agree too well, and the plain interval is then
 //! far too narrow.
 
-use super::distribution::{f_above, t_quantile};
+use super::distribution::t_quantile;
+use super::gamma::f_above;
 use super::order::MIN_BLOCKS;
 
 /// Largest number of degrees of freedom that an interval distinguishes.

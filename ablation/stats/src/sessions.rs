@@ -13,8 +13,8 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-/// Draws of a difference for each draw of a session.
-const TIMES: usize = 4;
+/// Draws of a difference for each draw of a session, without their mirror images.
+const TIMES: usize = 2;
 /// Fewest control programs from which anything is learnt.
 pub const MIN_CONTROLS: usize = 2;
 /// Largest standard deviation between sessions that is looked for, as a logarithm: a factor of 20,000.
@@ -23,28 +23,32 @@ const MOST: f64 = 10.0;
 const STEPS: usize = 32;
 
 /// How the draws of two sessions are put together: in another order for each, the same one for all rows, so that rows keep
-/// what they have in common within a session.
+/// what they have in common within a session. The second half of the draws is the first one with the sides exchanged, so
+/// that `old − new` is the mirror image of `new − old`, draw by draw.
 #[derive(Debug)]
 pub struct Pairing {
     order: Vec<(usize, usize)>,
     seed: u64,
-    /// What [`Pairing::scales`] gave, by blocks and side: rows of one study need the same.
+    /// What [`Pairing::scales`] gave, by blocks: rows of one study need the same.
     known: RefCell<Known>,
 }
 
-/// Factors of draws by blocks and side.
-type Known = HashMap<(usize, u64), Rc<[f64]>>;
+/// Factors of draws by blocks.
+type Known = HashMap<usize, Rc<[f64]>>;
 
 impl Pairing {
     /// For sessions with this number of draws each.
     pub fn new(draws: usize, seed: u64) -> Pairing {
         let mut random = seeded(seed);
-        let mut order = Vec::with_capacity(TIMES * draws);
+        let mut order = Vec::with_capacity(2 * TIMES * draws);
         for _ in 0..TIMES {
             let mut new: Vec<usize> = (0..draws).collect();
             shuffle(&mut new, &mut random);
             order.extend(new.into_iter().enumerate());
         }
+        order.extend_from_within(..);
+        let half = order.len() / 2;
+        order[half..].iter_mut().for_each(|(old, new)| std::mem::swap(old, new));
         Pairing { order, seed, known: RefCell::default() }
     }
 
@@ -57,28 +61,30 @@ impl Pairing {
     /// # Panics
     /// When a side has fewer draws than the pairing.
     pub fn difference(&self, old: &Drawn, new: &Drawn) -> Difference {
-        let [old_scale, new_scale] = [(old, 1), (new, 2)].map(|(side, number)| self.scales(side.blocks, number));
+        let [of_old, of_new] = [old, new].map(|side| self.scales(side.blocks));
         let moved = |side: &Drawn, draw: usize, scale: f64| (side.draws()[draw] - side.point) * scale;
         let point = new.point - old.point;
-        let pairs = self.order.iter().zip(old_scale.iter().zip(new_scale.iter()));
-        let draws = pairs.map(|((a, b), (of_old, of_new))| point + moved(new, *b, *of_new) - moved(old, *a, *of_old));
+        // The new side has the factors of the other half, so that both sides have their own in a draw.
+        let of_new = of_new.iter().cycle().skip(self.order.len() / 2);
+        let pairs = self.order.iter().zip(of_old.iter().zip(of_new));
+        let draws = pairs.map(|((a, b), (of_old, of_new))| point + (moved(new, *b, *of_new) - moved(old, *a, *of_old)));
         Difference { point, draws: draws.collect(), blocks: old.blocks.min(new.blocks) }
     }
 
-    /// The factor of every draw of one side, the same one for all rows with this number of blocks.
-    fn scales(&self, blocks: usize, side: u64) -> Rc<[f64]> {
+    /// The factor of every draw of a side, the same one for all rows with this number of blocks.
+    fn scales(&self, blocks: usize) -> Rc<[f64]> {
         if blocks < 2 {
             return vec![f64::NAN; self.order.len()].into();
         }
-        if let Some(known) = self.known.borrow().get(&(blocks, side)) {
+        if let Some(known) = self.known.borrow().get(&blocks) {
             return known.clone();
         }
         let degrees = blocks - 1;
         let widening = (blocks as f64 / degrees as f64).sqrt();
-        let mut random = seeded(self.seed ^ side << 32 ^ (blocks as u64) << 40);
+        let mut random = seeded(self.seed ^ (blocks as u64) << 32);
         let scale = |_| widening * (degrees as f64 / chi_square(&mut random, degrees)).sqrt();
         let scales: Rc<[f64]> = (0..self.order.len()).map(scale).collect();
-        self.known.borrow_mut().insert((blocks, side), scales.clone());
+        self.known.borrow_mut().insert(blocks, scales.clone());
         scales
     }
 }
@@ -119,13 +125,17 @@ impl Difference {
     }
 
     /// The difference with what sessions differ by in its draws. `scale` is what a relative difference of 1 is in the unit
-    /// of the difference: 1 for logarithms. `row` is another number for each row.
+    /// of the difference: 1 for logarithms. `row` is another number for each row. A draw and its mirror image move in
+    /// opposite directions.
     #[must_use]
     pub fn widened(mut self, spread: &Spread, scale: f64, row: u64) -> Difference {
         let mut random = seeded(row ^ 0x5e55_1015);
-        for (at, draw) in self.draws.iter_mut().enumerate() {
-            let deviation = spread.draws[at % spread.draws.len()];
-            *draw += scale * deviation * normal(&mut random);
+        let half = self.draws.len() / 2;
+        let (draws, mirrored) = self.draws.split_at_mut(half);
+        for ((draw, mirrored), deviation) in draws.iter_mut().zip(mirrored).zip(spread.draws.iter().cycle()) {
+            let moved = scale * deviation * normal(&mut random);
+            *draw += moved;
+            *mirrored -= moved;
         }
         self
     }
@@ -327,6 +337,27 @@ mod tests {
         assert!((half(difference.interval()) / 2.0 - 1.0).abs() < 0.08, "{:?}", difference.interval());
         assert!(from_interval(1.0, (0.0, 2.0), 5, 10, 1).is_none());
         assert!(from_interval(f64::NAN, (0.0, 2.0), 9, 10, 1).is_none());
+    }
+
+    #[test]
+    fn exchanged_sessions_give_the_mirror_image() {
+        let pairing = Pairing::new(DRAWS, 8);
+        let control = |program, shift| Control { program, workload: 0, shift, error: 0.01 };
+        let intervals = |sign: f64| {
+            let controls = [control(0, sign * 0.03), control(1, sign * -0.04), control(2, sign * 0.01)];
+            let learnt = sessions(&controls, DRAWS, 1).expect("controls");
+            let rows = (0..3).map(|row| {
+                let (old, new) = (side(1.0, 0.1, 12, row), side(2.0, 0.3, 7, 10 + row));
+                let difference =
+                    if sign > 0.0 { pairing.difference(&old, &new) } else { pairing.difference(&new, &old) };
+                difference.widened(&learnt.of_values, 1.0, row)
+            });
+            together(&rows.collect::<Vec<_>>())
+        };
+        for (there, back) in intervals(1.0).into_iter().zip(intervals(-1.0)) {
+            let ((low, high), (other_low, other_high)) = there.zip(back).expect("both have an interval");
+            assert!((low + other_high).abs() < 1e-9 && (high + other_low).abs() < 1e-9, "{there:?} {back:?}");
+        }
     }
 
     #[test]

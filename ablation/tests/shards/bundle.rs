@@ -138,6 +138,26 @@ fn a_damaged_or_foreign_bundle_is_refused() {
     damaged("index.json", &|path| edit(path, &|index| index["format"] = 9.into()), &["written in format 9"]);
     let outside = |index: &mut Value| index["builds"][0]["record"]["result"]["Ok"]["path"] = "../../x".into();
     damaged("index.json", &|path| edit(path, &outside), &["outside of the bundle"]);
+    let result = |index: &mut Value| index["builds"][1]["record"]["layouts"][0]["path"] = "/bin/sh".into();
+    damaged("index.json", &|path| edit(path, &result), &["outside of the bundle, `/bin/sh`"]);
+    let installed = |index: &mut Value| index["builds"][1]["is_installed"] = true.into();
+    damaged(
+        "index.json",
+        &|path| edit(path, &installed),
+        &["is an installed program, and the study asks for a built one"],
+    );
+    let features = |index: &mut Value| index["builds"][1]["record"]["features"] = vec!["other"].into();
+    damaged("index.json", &|path| edit(path, &features), &["has the features other, and the study asks for"]);
+    let layouts = |index: &mut Value| {
+        index["layouts"] = 3.into();
+        for build in index["builds"].as_array_mut().expect("a list") {
+            let layouts = build["record"]["layouts"].as_array_mut().expect("a list");
+            layouts.push(layouts[0].clone());
+        }
+    };
+    damaged("index.json", &|path| edit(path, &layouts), &["it has 3 code layouts, and the study asks for 2"]);
+    let absent = |index: &mut Value| index["absent"] = serde_json::json!([["lib", "it is gone", ""]]);
+    damaged("index.json", &|path| edit(path, &absent), &["it lacks peer `lib`, which is not optional"]);
     let arm = |index: &mut Value| index["cpu"]["arch"] = "s390x".into();
     damaged("index.json", &|path| edit(path, &arm), &["built for s390x"]);
     let native = |index: &mut Value| {

@@ -264,6 +264,10 @@ fn a_result_is_added_once_and_a_damaged_line_is_told_by_its_number() {
         (&["history", "--add", "a"], "--file"),
         (&["history", "--file", "missing.jsonl"], "--add DIR` begins it"),
         (&["history", "no-folder"], "holds no study"),
+        (&["history", "--file", "a/records.jsonl", "--add", "a"], "results are made from it"),
+        (&["history", "--file", "b.jsonl", "--html", "./b.jsonl"], "keeps the results"),
+        // A file that is still to be made, too.
+        (&["history", "--file", "new.jsonl", "--add", "a", "--markdown", "./new.jsonl"], "keeps the results"),
     ] {
         let said = bench.ablate(args);
         assert_eq!(said.code, 2, "{said:#?}");

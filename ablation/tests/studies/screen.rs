@@ -255,6 +255,15 @@ fn what_cannot_be_screened_is_refused_before_anything_runs() {
     let said = screen(&bench, &["--resume", "--factor", "f3", "--factor", "f8", "--factor", "f2", "--margin", "3"]);
     said.complains(&["was started with --margin 1, and this call has 3"]);
     assert_eq!(said.code, 2);
+    // The file of another screening would give effects other names.
+    let mut other = result(&bench);
+    for factors in [&["f2", "f8", "f3"][..], &["f2", "f3", "f8", "f9"]] {
+        other["asked"]["factors"] = factors.into();
+        std::fs::write(bench.path("out/screening.json"), other.to_string()).expect("writes");
+        let said = bench.ablate(&["report", "out"]);
+        said.complains(&["out/screen: its manifest has the factors f2, f3, f8, and screening.json", "two screenings"]);
+        assert_eq!(said.code, 2, "{said:#?}");
+    }
 }
 
 #[test]

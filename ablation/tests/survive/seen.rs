@@ -114,14 +114,26 @@ fn an_interrupt_ends_the_wait_for_another_build() {
     std::fs::create_dir_all(bench.path("target/ablate")).expect("creates");
     let lock = std::fs::File::create(bench.path("target/ablate/build.lock")).expect("creates");
     lock.lock().expect("locks");
-    let mut child = start(&bench, &[]);
-    until(&mut child, || bench.path("out/logs").exists());
-    signal(&child, libc::SIGINT);
-    let stopped = ended(child);
-    assert_eq!(stopped.code, 130, "{stopped:#?}");
-    stopped.complains(&["interrupted while building", "--out out --resume"]);
+    let interrupted = |mut child: std::process::Child, logs: &str| {
+        until(&mut child, || bench.path(logs).exists());
+        signal(&child, libc::SIGINT);
+        let stopped = ended(child);
+        assert_eq!(stopped.code, 130, "{stopped:#?}");
+        stopped
+    };
+    let stopped = interrupted(start(&bench, &["--seed", "7"]), "out/logs");
+    stopped.complains(&["interrupted while building", "--out out --resume", "--seed 7"]);
+    // Of a screening its own command goes on, and not that of its stage.
+    let mut text = std::fs::read_to_string(bench.path("study.toml")).expect("is there");
+    text += "[[factor]]\nname = \"blue\"\n[factor.levels]\non = {}\noff = { build_args = [\"y\"] }\n";
+    std::fs::write(bench.path("two.toml"), text).expect("writes");
+    let screening = call(&bench, &["screen", "two.toml", "--out", "screened"]).spawn().expect("starts");
+    let screened = interrupted(screening, "screened/screen/logs");
+    screened.complains(&["interrupted", "cargo ablate screen two.toml --out screened --resume"]);
     drop(lock);
     assert_eq!(continued(&bench, &stopped).code, 0);
+    let manifest = std::fs::read_to_string(bench.path("out/manifest.json")).expect("is there");
+    assert!(manifest.contains("\"seed\": 7,"), "{manifest}");
 }
 
 #[test]

@@ -241,24 +241,27 @@ fn changed(at: &str, old: &toml::Value, new: &toml::Value, out: &mut Vec<String>
 
 /// Whether two lists of words are the same, as far as an archived copy tells, in which paths of the machine are cut.
 fn are_same(old: &[String], new: &[String]) -> bool {
+    let ends = |text: &str| text.matches(ENDS).collect::<String>();
     let is_same = |(old, new): (&String, &String)| {
-        old == new || (is_path(old) && is_path(new) && last(old) == last(new) && (is_cut(old) || is_cut(new)))
+        ends(old) == ends(new) && old.split(ENDS).zip(new.split(ENDS)).all(|(old, new)| is_same_path(old, new))
     };
     old.len() == new.len() && old.iter().zip(new).all(is_same)
 }
 
-fn is_path(text: &str) -> bool {
-    text.contains('/')
-}
+/// What divides the paths of a word, as in `LIBRARIES=/a/x.so:/b/y.so`.
+const ENDS: [char; 4] = ['=', ':', ',', ' '];
 
-/// Whether a text has a path that is cut, or is relative where the other one is absolute.
-fn is_cut(text: &str) -> bool {
-    text.contains("…/") || !text.contains("=/") && !text.starts_with('/')
-}
-
-fn last(text: &str) -> (&str, &str) {
-    let name = text.split_once('=').map_or("", |(name, _)| name);
-    (name, text.rsplit('/').next().unwrap_or(text))
+/// Whether two texts are equal, or one is what archiving makes of the other: cut before its last part, or relative to a
+/// folder above it.
+fn is_same_path(old: &str, new: &str) -> bool {
+    let is_cut = |text: &str| text.starts_with("…/");
+    let last = |text: &str| text.rsplit_once('/').map(|(_, last)| last.to_owned());
+    let is_part = |part: &str, path: &str| {
+        let is_relative = !part.is_empty() && !part.starts_with('/');
+        is_relative && path.starts_with('/') && path.strip_suffix(part).is_some_and(|above| above.ends_with('/'))
+    };
+    let are_cut = (is_cut(old) || is_cut(new)) && last(old).is_some() && last(old) == last(new);
+    old == new || are_cut || is_part(old, new) || is_part(new, old)
 }
 
 fn words(words: &[String]) -> String {
@@ -348,6 +351,11 @@ mod tests {
         assert!(same("/a/b/input.txt", "…/input.txt") && same("/a/b/input.txt", "b/input.txt"));
         assert!(same("LD_PRELOAD=/x/y.so", "LD_PRELOAD=…/y.so"));
         assert!(!same("/a/b/input.txt", "…/other.txt") && !same("/a/x", "/b/x") && !same("A=…/x", "B=/a/x"));
+        assert!(same("L=/x/a.so:/y/b.so", "L=…/a.so:y/b.so") && !same("L=/x/a.so:/y/b.so", "L=…/c.so:y/b.so"));
         assert!(!same("1", "2"));
+        // Whole on both sides.
+        for (old, new) in [("small/input.txt", "large/input.txt"), ("--share=1/3", "--share=2/3"), ("/a/b/x", "c/x")] {
+            assert!(!same(old, new), "{old} {new}");
+        }
     }
 }

@@ -3,7 +3,7 @@
 use super::comparison::{Row, Session, Verdict};
 use super::controls::{Kind, Same, controls, learnt, session};
 use super::differs::Both;
-use super::pair::{Pair, drawn, joined, logs, refusal};
+use super::pair::{Pair, drawn, joined, logs, refusal, seed};
 use crate::analyse;
 use crate::support::count::counted;
 use crate::tools::results::{self, Key, Subject, machine_key};
@@ -32,12 +32,12 @@ pub(super) fn judge(pair: Pair<'_>) -> (Vec<Row>, Session) {
     let is_told = |(_, old, new): &(&Key, Option<&results::Row>, Option<&results::Row>)| {
         old.or(*new).is_some_and(results::Row::is_told)
     };
-    for (number, (key, old, new)) in joined(pair.old, pair.new).into_iter().filter(is_told).enumerate() {
+    for (key, old, new) in joined(pair.old, pair.new).into_iter().filter(is_told) {
         let (Some(old), Some(new)) = (old, new) else {
             rows.push((one_sided(key.clone(), old, new), None));
             continue;
         };
-        let drawing = (&pairing, learnt.get(&Kind::of(old.response.quantity())), number as u64);
+        let drawing = (&pairing, learnt.get(&Kind::of(old.response.quantity())), seed(key));
         let row = compared(pair, is_apart_by_session_alone, (old, new), drawing);
         let is_baseline = matches!(&key.subject, Subject::Cell(id) if id == BASELINE);
         let beside = if is_baseline { beside(pair, &row.0, (old, new), &controls, drawing) } else { None };
@@ -183,16 +183,19 @@ fn plain(
 ) -> Option<Difference> {
     let (before, after) = match old.drawn.as_ref().zip(new.drawn.as_ref()).filter(|_| pair.has_records) {
         Some((before, after)) => (before.clone(), after.clone()),
-        None => (drawn(old.value?, 2 * number)?, drawn(new.value?, 2 * number + 1)?),
+        None => (drawn(old.value?, number)?, drawn(new.value?, number)?),
     };
     let difference = pairing.difference(&before, &after);
     let Some(told) = told else { return Some(difference) };
+    // A share of both sides, so that neither is the base.
     Some(match &old.key.subject {
-        Subject::Cell(_) => difference.widened(&told.of_values, before.point.abs(), number),
-        // Two cells of a session that differ, each by itself, around values like the baseline's.
+        Subject::Cell(_) => difference.widened(&told.of_values, (before.point.abs() + after.point.abs()) / 2.0, number),
+        // Two cells of a session that differ, each by itself, around values like the baselines'.
         Subject::Factor { .. } => {
-            let scale = baseline(pair.old, &old.key.workload).unwrap_or(0.0) * 2.0_f64.sqrt();
-            difference.widened(&told.of_contrasts, scale, number)
+            let known = [pair.old, pair.new].into_iter().filter_map(|rows| baseline(rows, &old.key.workload));
+            let known: Vec<f64> = known.collect();
+            let size = known.iter().sum::<f64>() / known.len().max(1) as f64;
+            difference.widened(&told.of_contrasts, size * 2.0_f64.sqrt(), number)
         }
     })
 }

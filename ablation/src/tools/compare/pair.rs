@@ -62,21 +62,27 @@ pub(super) fn logs(pair: Pair<'_>, old: &results::Row, new: &results::Row) -> Op
     if let Some((old, new)) = old.log.as_ref().zip(new.log.as_ref()).filter(|_| pair.has_records) {
         return Some((old.clone(), new.clone()));
     }
-    let seed = |row: &results::Row, side: u64| {
-        let name = format!("{} {}", row.key.workload, row.key.subject.name());
-        name.bytes().fold(side, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
-    };
-    let log = |row: &results::Row, side| {
+    let log = |row: &results::Row| {
         let value = row.value?;
         let (lo, hi) = value.interval?;
         let is_above = value.value > 0.0 && lo > 0.0 && hi > 0.0;
         let value = Estimate { value: value.value.ln(), interval: Some((lo.ln(), hi.ln())), ..value };
-        if is_above { drawn(value, seed(row, side)) } else { None }
+        if is_above { drawn(value, seed(&row.key)) } else { None }
     };
-    log(old, 1).zip(log(new, 2))
+    log(old).zip(log(new))
 }
 
-/// Draws that a value's interval stands for.
+/// The seed of a row, whichever of the folders is the base.
+pub(super) fn seed(key: &Key) -> u64 {
+    format!("{key:?}")
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+/// Draws that a value's interval stands for. The sides of a row may have the same ones, because [`Pairing`] takes them in
+/// different orders.
+///
+/// [`Pairing`]: ablate_stats::sessions::Pairing
 pub(super) fn drawn(value: Estimate, seed: u64) -> Option<Drawn> {
     from_interval(value.value, value.interval?, value.blocks, DRAWS, seed)
 }

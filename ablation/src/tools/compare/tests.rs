@@ -6,6 +6,7 @@ use crate::analyse::{analyse_proven, fixture::Study};
 use crate::prove;
 use crate::tools::results::Measured;
 use crate::tools::results::form::{Form, to_text};
+use ablate_format::effects::Estimate;
 use ablate_format::{BuildRecord, BuiltBinary};
 use std::path::Path;
 
@@ -171,6 +172,34 @@ fn a_folder_without_records_gives_about_the_same() {
         let row = row(&compared, name);
         assert_eq!(row.verdict, Verdict::Worse, "{row:?}");
         assert!((row.difference.expect("is known").value - 15.0).abs() < 1.0, "{row:?}");
+    }
+}
+
+#[test]
+fn the_other_way_round_is_the_mirror_image() {
+    let (old, new) = (study("aa"), study("bb"));
+    // What differs is told with and without controls, in percent and in the unit of the response.
+    let slower = |cell: &str| if cell == "baseline" || cell == "placebo" { 115.0 } else { 1.01 * usual(cell) };
+    for has_records in [true, false] {
+        let (mut old, mut new) = (results(&old, 1, &usual), results(&new, 2, &slower));
+        if !has_records {
+            (old.measured, new.measured) = (None, None);
+        }
+        let (there, back) = (compared(&old, &new).expect("is compared"), compared(&new, &old).expect("is compared"));
+        let ends = |compared: &Compared, name: &str| -> Vec<(f64, f64)> {
+            let rows = compared.rows.iter().filter(|row| row.key.subject.name() == name);
+            let logs = |ratio: Estimate| ratio.interval.map(|(low, high)| (low.ln(), high.ln()));
+            let own = rows.filter_map(|row| row.ratio.map_or_else(|| row.difference?.interval, logs));
+            own.collect()
+        };
+        for name in ["baseline", "peer-fast", "cache (env)", "cache (feature)"] {
+            let (there, back) = (ends(&there, name), ends(&back, name));
+            assert!(!there.is_empty() && there.len() == back.len(), "{name}");
+            for ((low, high), (other_low, other_high)) in there.iter().zip(&back) {
+                let is_mirrored = (low + other_high).abs() < 1e-9 && (high + other_low).abs() < 1e-9;
+                assert!(is_mirrored, "{name}: {there:?} and {back:?}");
+            }
+        }
     }
 }
 

@@ -112,10 +112,7 @@ fn html(history: &History) -> String {
         let figures = all[..shown].iter().enumerate().map(|(number, series)| chart(series, at + 1, number + 1));
         let mut content = text::part(group, true);
         if shown < all.len() {
-            content.text(format!(
-                "{} without a chart.",
-                counted(all.len() - shown, "more series").replace("seriess", "series")
-            ));
+            content.text(format!("{} more series without a chart.", all.len() - shown));
         }
         Section { id: format!("series-{}", at + 1), title: text::heading(group), figures: figures.collect(), content }
     });

@@ -134,7 +134,7 @@ pub(super) fn series(results: &[Kept]) -> Vec<Series> {
     all
 }
 
-/// Series in the order of studies, machines and the rows of the newest result.
+/// Series in the order of studies, machines, workloads and names, each from its oldest result to its newest.
 fn collected(results: &[Kept]) -> Vec<Series> {
     let mut results: Vec<&Kept> = results.iter().collect();
     results.sort_by(|a, b| (a.time, &a.commit).cmp(&(b.time, &b.commit)));

@@ -64,7 +64,8 @@ pub(super) fn part(group: &[Series], all: bool) -> Document {
     let few = group.iter().filter(|series| series.points.len() < MIN_POINTS).count();
     if few > 0 {
         let all = if few == group.len() { "No series was searched" } else { "Some series were not searched" };
-        document.text(format!("{all}: a search needs {MIN_POINTS} points, and {few} have fewer."));
+        let have = if few == 1 { "has" } else { "have" };
+        document.text(format!("{all}: a search needs {MIN_POINTS} points, and {few} {have} fewer."));
     }
     let unproven = group.iter().filter(|series| series.is_unproven).count();
     if unproven > 0 {

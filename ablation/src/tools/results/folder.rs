@@ -7,7 +7,7 @@ use crate::store::{self, StoreError};
 use crate::support::count::counted;
 use crate::support::progress::note;
 use ablate_format::{EffectsFile, Manifest, Pass, ReadError, Status};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// A folder that was read.
@@ -35,9 +35,7 @@ pub(crate) struct Measured {
 impl Results {
     /// Blocks that were timed in full; `None` for a folder without records.
     pub(crate) fn blocks(&self) -> Option<usize> {
-        let records = &self.measured.as_ref()?.records;
-        let timed = records.iter().filter(|run| run.pass == Pass::Timing && run.status != Status::BuildFailed);
-        Some(timed.map(|run| run.block).collect::<BTreeSet<u32>>().len())
+        self.measured.as_ref().map(|measured| store::blocks(&measured.records))
     }
 
     /// What the runs of each workload did, as far as they tell it: number of operations and checksum, which all proven runs of

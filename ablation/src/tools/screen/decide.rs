@@ -25,7 +25,7 @@ pub(super) struct Decided {
 /// Goes through the looks that `blocks` blocks allow.
 ///
 /// # Errors
-/// [`ScreenError::Unproven`] and [`ScreenError::NoBaseline`]; `dir` is named in them.
+/// [`ScreenError::OtherFactors`], [`ScreenError::Unproven`] and [`ScreenError::NoBaseline`]; `dir` is named in them.
 pub(super) fn decide(
     asked: &Asked,
     manifest: &Manifest,
@@ -33,6 +33,11 @@ pub(super) fn decide(
     blocks: u32,
     dir: &Path,
 ) -> Result<Decided, ScreenError> {
+    let planned: Vec<&str> = manifest.plan.crossed.iter().map(|crossed| crossed.factor.as_str()).collect();
+    if asked.factors != planned {
+        let (asked, planned) = (asked.factors.join(", "), planned.join(", "));
+        return Err(ScreenError::OtherFactors { dir: dir.to_owned(), asked, planned });
+    }
     let design = folded(&manifest.plan);
     let signs: Vec<Vec<i8>> = design.iter().map(|(_, signs)| signs.clone()).collect();
     let workloads = blockwise(manifest, runs);

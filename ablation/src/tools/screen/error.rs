@@ -72,6 +72,21 @@ pub(crate) enum ScreenError {
         /// Why.
         reason: String,
     },
+    /// Effects would be given the names of other factors.
+    #[error(
+        "{}: its manifest has the factors {planned}, and {} beside it names {asked}, so they are of two screenings; put the \
+         file of this one back, or start a new one with another --out",
+        dir.display(),
+        ablate_format::SCREENING
+    )]
+    OtherFactors {
+        /// The folder of the stage.
+        dir: PathBuf,
+        /// The factors that were asked for.
+        asked: String,
+        /// Those of the stage.
+        planned: String,
+    },
     /// Percent of nothing.
     #[error(
         "workload {workload} has values of 0 or less, so the margin in percent has no meaning; choose another response, or \

@@ -22,7 +22,7 @@ use crate::prove::{self, JudgedRun};
 use crate::report::{self, Screen};
 use crate::store::{self, StoreError};
 use crate::study::until::Until;
-use crate::study::{self, Outcome};
+use crate::study::{self, StudyError};
 use crate::support::call::{self, PROGRAM, quoted};
 use crate::support::count::counted;
 use crate::support::files::{self, hide_from_git};
@@ -117,8 +117,9 @@ pub(crate) fn run(request: &Request, settings: &Settings) -> Result<End, ScreenE
     };
     let mut screening = begin(request, &study, factors, &dir)?;
     note(&described(&screening.asked, &first));
-    let outcome = stage(&first, &dir.join(SCREEN), Some(until(&screening.asked, &dir)), &screening.asked, settings)?;
-    if outcome.interrupted {
+    let until = until(&screening.asked, &dir);
+    let was_interrupted = stage(&first, &dir.join(SCREEN), Some(until), &screening.asked, settings)?;
+    if was_interrupted {
         return Ok(End::Interrupted(resume_command(request, &dir)));
     }
     read_screen(&mut screening, &dir)?;
@@ -132,8 +133,8 @@ pub(crate) fn run(request: &Request, settings: &Settings) -> Result<End, ScreenE
             counted(first.crossed.len(), "factor"),
             kept.join(", ")
         ));
-        let outcome = stage(&second, &dir.join(CLEAN), None, &screening.asked, settings)?;
-        if outcome.interrupted {
+        let was_interrupted = stage(&second, &dir.join(CLEAN), None, &screening.asked, settings)?;
+        if was_interrupted {
             return Ok(End::Interrupted(resume_command(request, &dir)));
         }
         read_clean(&mut screening, &dir)?;
@@ -294,14 +295,14 @@ fn until(asked: &Asked, dir: &Path) -> Until {
     Until { looks, is_over: Arc::new(is_over) }
 }
 
-/// Runs a stage, or continues it.
+/// Runs a stage, or continues it; returns whether Ctrl-C ended it, or the builds before it.
 fn stage(
     study: &Study,
     dir: &Path,
     until: Option<Until>,
     asked: &Asked,
     settings: &Settings,
-) -> Result<Outcome, ScreenError> {
+) -> Result<bool, ScreenError> {
     let call = study::Request {
         blocks: until.is_none().then_some(asked.clean_blocks),
         seed: Some(asked.seed),
@@ -310,7 +311,10 @@ fn stage(
         until,
         ..study::Request::of(study.path.clone())
     };
-    Ok(study::run_loaded(study.clone(), &call, settings)?)
+    match study::run_loaded(study.clone(), &call, settings) {
+        Err(StudyError::Interrupted { .. }) => Ok(true),
+        outcome => Ok(outcome?.interrupted),
+    }
 }
 
 /// Manifest and runs of a stage, without those of an unfinished block.
@@ -347,8 +351,8 @@ fn read_clean(screening: &mut Screening, dir: &Path) -> Result<(), ScreenError> 
     let analysis = analyse_proven(&manifest, &runs);
     let values = blockwise(&manifest, &runs);
     let timed = runs.iter().filter(|run| run.pass == ablate_format::Pass::Timing);
-    let (sum, count) = timed.fold((0_u64, 0_u64), |(sum, count), run| (sum + run.wall_ns, count + 1));
-    let seconds = sum as f64 / 1e9 / count.max(1) as f64;
+    let (sum, count) = timed.fold((0.0, 0_u64), |(sum, count), run| (sum + run.wall_ns as f64 / 1e9, count + 1));
+    let seconds = sum / count.max(1) as f64;
     let result = claims::claims(&screening.asked, &manifest, (&analysis, &values, &runs), (screen, seconds), &folder)?;
     screening.clean = Some(result);
     Ok(())
