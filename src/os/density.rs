@@ -6,8 +6,9 @@
 //! transparent huge pages). The places are read by a system call. So a page that the program took the access from, or
 //! unmapped, is an error and no fault, and a thread that writes meanwhile is not disturbed.
 
+use super::residency::{self, Refusal};
 use super::start::process;
-use super::{HUGE_PAGE, OS_PAGE, arch, failed, kernel_page};
+use super::{HUGE_PAGE, OS_PAGE, arch, kernel_page};
 
 /// Places that [`written_samples`] reads.
 pub(crate) const SAMPLES: usize = 32;
@@ -27,16 +28,14 @@ pub(crate) enum Share {
 
 /// Kernel pages of `[base, base + bytes)` that are resident. Both are multiples of the kernel's page.
 pub(crate) fn resident_share(base: usize, bytes: usize) -> Share {
-    const ENOMEM: usize = -12_isize as usize;
     let page = kernel_page();
     let (mut resident, mut states) = (0, [0_u8; HUGE_PAGE / OS_PAGE]);
     for at in (0..bytes).step_by(HUGE_PAGE) {
         let part = (bytes - at).min(HUGE_PAGE);
-        // SAFETY: writes a byte for each kernel page of at most `HUGE_PAGE` bytes; no kernel page is shorter than `OS_PAGE`.
-        match unsafe { arch::syscall6(arch::SYS_MINCORE, base + at, part, (&raw mut states).addr(), 0, 0, 0) } {
-            ENOMEM => return Share::Unmapped,
-            result if failed(result) => return Share::Refused,
-            _ => resident += states[..part / page].iter().filter(|&&state| state & 1 != 0).count(),
+        match residency::ask(base + at, page, &mut states[..part / page]) {
+            Ok(()) => resident += states[..part / page].iter().filter(|&&state| state & 1 != 0).count(),
+            Err(Refusal::Unmapped) => return Share::Unmapped,
+            Err(Refusal::NotAllowed) => return Share::Refused,
         }
     }
     Share::Resident(resident, bytes / page)

@@ -1,4 +1,4 @@
-//! Files and the end of the process, for what the C interface reports: nothing on the path of a request is here.
+//! Files and the end of the process, for what the C interface reports, and for a look at memory ([`super::residency`]).
 
 use core::ffi::CStr;
 
@@ -39,6 +39,16 @@ pub(crate) fn read<'a>(path: &CStr, into: &'a mut [u8]) -> &'a [u8] {
         unsafe { arch::syscall6(arch::SYS_READ, file, into.as_mut_ptr().expose_provenance(), into.len(), 0, 0, 0) }
     });
     &into[..len]
+}
+
+/// Reads words at an offset of a file. Returns whether there were so many.
+pub(crate) fn read_at(path: &CStr, offset: usize, into: &mut [u64]) -> bool {
+    let bytes = size_of_val(into);
+    let len = with_file(path, 0, |file| {
+        // SAFETY: the kernel writes at most the bytes of a live slice.
+        unsafe { arch::syscall6(arch::SYS_PREAD64, file, into.as_mut_ptr().addr(), bytes, offset, 0, 0) }
+    });
+    len == bytes
 }
 
 /// What a call with an open file returns; 0 where it or the opening failed.

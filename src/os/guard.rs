@@ -3,7 +3,7 @@
 //! Linux 6.13 and later make an OS page trap by an entry in its tables (`MADV_GUARD_INSTALL`), without another mapping.
 //! Before that, `mprotect` takes the access, which splits the mapping. Which of them works is found by the first guard.
 
-use super::{PROT_NONE, PROT_READ_WRITE, arch, failed, kernel_page};
+use super::{PROT_NONE, PROT_READ_WRITE, arch, failed, kernel_page, residency};
 use core::sync::atomic::{AtomicU8, Ordering};
 
 const MADV_GUARD_INSTALL: usize = 102;
@@ -74,12 +74,11 @@ pub(crate) fn each_resident(base: *mut u8, len: usize, mut each: impl FnMut(*mut
     while at < end {
         let asked = (end - at).min(PAGES * page);
         let mut states = [0_u8; PAGES];
-        // SAFETY: writes a byte for each page asked about, at most `PAGES`.
-        let result = unsafe { arch::syscall6(arch::SYS_MINCORE, at, asked, (&raw mut states).addr(), 0, 0, 0) };
+        let is_told = residency::ask(at, page, &mut states[..asked.div_ceil(page)]).is_ok();
         for (n, state) in states[..asked.div_ceil(page)].iter().enumerate() {
             let from = (at + n * page).max(base.addr());
             let to = (at + (n + 1) * page).min(end);
-            if failed(result) || state & 1 != 0 {
+            if !is_told || state & 1 != 0 {
                 each(base.wrapping_add(from - base.addr()), to - from);
             }
         }

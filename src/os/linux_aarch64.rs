@@ -7,6 +7,7 @@ pub(super) const SYS_CHDIR: usize = 49;
 pub(super) const SYS_OPENAT: usize = 56;
 pub(super) const SYS_CLOSE: usize = 57;
 pub(super) const SYS_READ: usize = 63;
+pub(super) const SYS_PREAD64: usize = 67;
 pub(super) const SYS_WRITE: usize = 64;
 pub(super) const SYS_FSTAT: usize = 80;
 pub(super) const SYS_EXIT_GROUP: usize = 94;

@@ -3,6 +3,7 @@
 use core::arch::{asm, global_asm};
 
 pub(super) const SYS_READ: usize = 0;
+pub(super) const SYS_PREAD64: usize = 17;
 pub(super) const SYS_WRITE: usize = 1;
 pub(super) const SYS_CLOSE: usize = 3;
 pub(super) const SYS_FSTAT: usize = 5;

@@ -14,6 +14,7 @@
 //! | `mincore` | [`guard::each_resident`] | with the factor `zero-free`: memory of a large object is used again |
 //! | `mincore` | [`resident_bytes`] | a program asks for statistics |
 //! | `mincore`, `process_vm_readv` | [`density`] | memory is new, or large memory is used again, and it or its like is looked at |
+//! | `prctl`; `openat`, `pread64`, `close` | [`residency`] | before a `mincore`; in the place of each, where the process has a filter |
 //! | `futex` | [`wait`], [`wake`] | a lock is contended |
 //! | `futex` | [`wait_ms`], [`wake_all`] | a thread comes past its cache while the process forks |
 //! | `sched_getaffinity`, `getpid`, `prlimit64` | [`start`] | the process begins; `prlimit64` again where memory was refused |
@@ -45,6 +46,7 @@ mod file;
 mod futex;
 #[cfg(not(loom))]
 mod loader;
+mod residency;
 mod start;
 mod thread;
 
@@ -423,10 +425,9 @@ pub(crate) fn resident_bytes(base: *const u8, len: usize) -> usize {
         let asked = (end - at).min(RESIDENCY_PAGES * page);
         let mut states = [0_u8; RESIDENCY_PAGES];
         let mut ask = |at, asked: usize| {
-            // SAFETY: writes a byte for each page asked about, at most `RESIDENCY_PAGES`.
-            let result = unsafe { arch::syscall6(arch::SYS_MINCORE, at, asked, (&raw mut states).addr(), 0, 0, 0) };
-            let states = &states[..asked.div_ceil(page)];
-            (!failed(result)).then(|| states.iter().filter(|&&state| state & 1 != 0).count())
+            let states = &mut states[..asked.div_ceil(page)];
+            residency::ask(at, page, states).ok()?;
+            Some(states.iter().filter(|&&state| state & 1 != 0).count())
         };
         pages += ask(at, asked).unwrap_or_else(|| {
             let part = 16 * page;

@@ -5,6 +5,7 @@
 //! handlers with the process, but neither the current folder nor the root. What it inherits from the caller, and does
 //! not need, it gives up in [`settle_thread`].
 
+use super::residency::has_call_filter;
 use super::start::{PROCESSORS, forget_process, process, process_now};
 use core::cell::UnsafeCell;
 use core::ptr;
@@ -128,16 +129,12 @@ pub(super) unsafe fn spawn(work: extern "C" fn(), page: usize) -> bool {
 /// A process with a system call filter is left as it is, and `None` returned: the filter may end it for a call that it
 /// does not know.
 pub(crate) fn settle_thread() -> Option<[u32; 4]> {
-    const PR_GET_SECCOMP: usize = 21;
-    const EINVAL: isize = 22;
+    if has_call_filter() {
+        return None;
+    }
     let (header, none) = ([CAPABILITY_VERSION_3, 0], [0_u32; 6]);
     // SAFETY: the calls read constants and the static, and change the calling thread alone. Refusals are ignored.
     unsafe {
-        let filter = arch::syscall6(arch::SYS_PRCTL, PR_GET_SECCOMP, 0, 0, 0, 0, 0).cast_signed();
-        // `EINVAL` comes from a kernel that has no filters.
-        if filter != 0 && filter != -EINVAL {
-            return None;
-        }
         let had = privileges(0);
         // Zeroes, which stand for an unknown mask, are refused.
         let processors = (&raw const PROCESSORS).addr();

@@ -272,8 +272,8 @@ fn memory_of_a_fork_s_handlers_goes_back() {
 #[test]
 fn a_filter_of_system_calls_may_know_few() {
     let path = compile("filter");
-    let thread = ["clone", "rt_sigprocmask", "mprotect", "prctl", "futex", "membarrier"];
-    let settings: [(&[_], &[_]); 6] = [
+    let thread = ["clone", "rt_sigprocmask", "mprotect", "futex", "membarrier"];
+    let settings: [(&[_], &[_]); 7] = [
         (
             &[],
             &[
@@ -281,6 +281,7 @@ fn a_filter_of_system_calls_may_know_few() {
                 "capset",
                 "chdir",
                 "getpid",
+                "mincore",
                 "prlimit64",
                 "sched_getaffinity",
                 "sched_setaffinity",
@@ -288,8 +289,9 @@ fn a_filter_of_system_calls_may_know_few() {
             ],
         ),
         (&[("HAKMEM_PURGE", "immediate")], &thread),
-        (&[("HAKMEM_THP", "on")], &["mincore", "process_vm_readv"]),
-        (&[("HAKMEM_THP", "off")], &["mincore", "process_vm_readv"]),
+        (&[("HAKMEM_PURGE", "immediate"), ("HAKMEM_THP", "off")], &["prctl"]),
+        (&[("HAKMEM_THP", "on")], &["process_vm_readv"]),
+        (&[("HAKMEM_THP", "off")], &["process_vm_readv"]),
         (&[("HAKMEM_PURGE", "never")], &["clock_gettime"]),
         (&[("HAKMEM_PURGE", "never"), ("HAKMEM_THP", "off")], &["madvise"]),
     ];
