@@ -39,6 +39,7 @@ pub(crate) const ROOMS: &[Room] = &[
     Room { folder: "ablation/stats/src/", uses: &[], layers: STATS },
     Room { folder: "ablation/format/src/", uses: &[], layers: FORMAT },
     Room { folder: "ablation/probe/src/", uses: &[], layers: PROBE },
+    Room { folder: "ablation/trace/src/", uses: &[], layers: TRACE },
     Room {
         folder: "ablation/src/",
         uses: &["ablation/stats/src/", "ablation/format/src/", "ablation/probe/src/"],
@@ -216,6 +217,22 @@ const PROBE: &[Layer] = &[
     layer(&["contention.rs"], "the contention probe"),
     layer(&["timed_batches.rs"], "timed batches between probes"),
     layer(&["line.rs"], "the line that a measured program prints"),
+    layer(&["lib.rs"], "the public surface"),
+];
+
+const TRACE: &[Layer] = &[
+    apart(
+        &["columns.rs", "error.rs", "gap.rs", "header.rs", "ids.rs", "operation.rs"],
+        "what a trace is made of: values, ids, and numbers as bytes",
+    ),
+    layer(&["encode.rs"], "the operations of a thread to columns"),
+    layer(&["block.rs"], "columns to a block with its checksum"),
+    layer(&["source.rs"], "the bytes: a file, or memory"),
+    apart(&["builder.rs", "index.rs"], "the writer; where blocks lie in a file"),
+    layer(&["decode.rs"], "the blocks of a thread to operations"),
+    layer(&["merged.rs"], "all threads in one order"),
+    layer(&["read.rs"], "the reader"),
+    layer(&["check.rs"], "whether a trace holds what it promises"),
     layer(&["lib.rs"], "the public surface"),
 ];
 
