@@ -222,9 +222,10 @@ const PROBE: &[Layer] = &[
 
 const TRACE: &[Layer] = &[
     apart(
-        &["columns.rs", "error.rs", "gap.rs", "header.rs", "ids.rs", "operation.rs"],
+        &["columns.rs", "gap.rs", "header.rs", "ids.rs", "operation.rs"],
         "what a trace is made of: values, ids, and numbers as bytes",
     ),
+    layer(&["error.rs"], "why there is none"),
     layer(&["encode.rs"], "the operations of a thread to columns"),
     layer(&["block.rs"], "columns to a block with its checksum"),
     layer(&["source.rs"], "the bytes: a file, or memory"),

@@ -24,7 +24,7 @@ pub enum TraceError {
     /// A later or earlier format.
     #[error(
         "{path}: the trace has format {version}, and this program reads format {}; take the program that made it",
-        super::VERSION
+        crate::header::VERSION
     )]
     Version {
         /// The file.
