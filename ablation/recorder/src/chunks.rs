@@ -117,7 +117,7 @@ pub(crate) fn claim(unfinished_too: bool) -> Option<Chunk> {
         true => UNFINISHED.iter().map(|place| place.swap(0, Ordering::Relaxed)).find(|rest| *rest != 0),
         false => None,
     };
-    // SAFETY: whoever claims a chunk has a file.
+    // SAFETY: a thread that claims a chunk is of a process with a file.
     let head = unsafe { &*head() };
     head.last_ticks.store(switch::ticks_after(), Ordering::Relaxed);
     head.last_ns.store(switch::now_ns(), Ordering::Relaxed);

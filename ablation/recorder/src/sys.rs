@@ -29,7 +29,7 @@ impl File {
         let flags = flags | libc::O_CLOEXEC;
         // SAFETY: a path with its end.
         let file = unsafe { libc::syscall(libc::SYS_openat, libc::AT_FDCWD, path.as_ptr(), flags, 0o600) };
-        (file >= 0).then_some(File(file as c_int))
+        (file >= 0).then(|| File(file as c_int))
     }
 
     /// Reads into a buffer; gives how many bytes.
