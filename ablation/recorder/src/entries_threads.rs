@@ -43,6 +43,9 @@ unsafe extern "C" fn pthread_create(
     }
     // SAFETY: the C library's function of that name.
     let function = unsafe { transmute::<*mut c_void, Create>(function) };
+    if records() {
+        switch::note_threads();
+    }
     let before = switch::ticks_before();
     // SAFETY: the caller's promise.
     let result = unsafe { function(thread, attributes, start, argument) };

@@ -60,6 +60,25 @@ impl File {
         })
     }
 
+    /// Writes bytes to a place. `false` where the system refuses.
+    pub(crate) fn write(&self, mut to: u64, bytes: *const u8, count: usize) -> bool {
+        let mut left = count;
+        while left > 0 {
+            let from = bytes.wrapping_add(count - left);
+            // SAFETY: the caller's bytes.
+            let written = unsafe { libc::syscall(libc::SYS_pwrite64, self.0, from, left, to as c_long) };
+            match usize::try_from(written) {
+                Ok(written @ 1..) => {
+                    left -= written.min(left);
+                    to += written as u64;
+                }
+                Err(_) if errno() == libc::EINTR => {}
+                _ => return false,
+            }
+        }
+        true
+    }
+
     /// Maps bytes of the file, shared, with all of its pages present. Null where the system refuses.
     pub(crate) fn map(&self, from: u64, bytes: u64) -> *mut u64 {
         let (access, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED | libc::MAP_POPULATE);

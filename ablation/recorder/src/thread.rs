@@ -162,6 +162,9 @@ fn make(generation: u64, old: *mut Thread) -> *mut Thread {
     }
     // SAFETY: the head lives for ever.
     let number = unsafe { (*head).threads.fetch_add(1, Ordering::Relaxed) };
+    if number > 0 {
+        switch::note_threads();
+    }
     let made = Thread {
         open: generation,
         at: ptr::null_mut(),
@@ -211,11 +214,13 @@ impl Thread {
 
     fn append_to(&self, chunk: &mut Chunk, words: &[u64]) {
         if chunk.room() < words.len() {
-            let is_first = chunk.room() == 0 && self.at.is_null();
-            chunk.close();
-            let Some(claimed) = chunks::claim(is_first) else { return };
-            *chunk = claimed;
-            append_event(chunk, other(Sub::Thread, self.number.into(), switch::ticks_before(), 0));
+            if chunk.limit().is_null() {
+                let Some(claimed) = chunks::claim(true) else { return };
+                *chunk = claimed;
+            } else if chunks::move_out(chunk).is_none() {
+                return;
+            }
+            append_event(chunk, other(Sub::Thread, self.number.into(), switch::ticks_before(), chunks::serial()));
             maps::note_changes();
         }
         let mut all = [0; 3];
@@ -252,7 +257,7 @@ impl Thread {
 
 /// Appends an event to a chunk that has room.
 fn append_event(chunk: &mut Chunk, words: Words) {
-    // SAFETY: a new chunk has room, and the rest of another at least as much.
+    // SAFETY: an empty chunk has room, and the rest of another at least as much.
     unsafe { put(chunk.at, words, 3) };
     chunk.at = chunk.at.wrapping_add(3);
 }
