@@ -1,0 +1,33 @@
+//! Traces of a program's allocations: recorded, converted, cut and told about.
+
+mod convert;
+mod cut;
+mod error;
+mod follow;
+mod info;
+mod open;
+mod raw;
+mod record;
+mod sites;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use cut::{Part, cut};
+pub(crate) use error::TraceToolError;
+pub(crate) use info::info;
+pub(crate) use open::open;
+pub(crate) use record::{Request, record, told};
+
+use ablate_trace::Header;
+use std::path::Path;
+
+/// Makes a trace of a raw file that was left by a recorder that was killed, at a path where nothing is.
+///
+/// # Errors
+/// Those of [`TraceToolError`].
+pub(crate) fn convert_raw(raw: &Path, out: &Path, level: i32) -> Result<Header, TraceToolError> {
+    if out.exists() {
+        return Err(TraceToolError::Exists { path: out.to_owned() });
+    }
+    convert::convert(raw, out, level, Vec::new())
+}
