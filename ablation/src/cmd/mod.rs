@@ -24,6 +24,7 @@ mod run;
 mod screen;
 mod selftest;
 mod syscalls;
+mod trace;
 
 use crate::support::call::{BINARY, PROGRAM, without_cargo};
 use crate::support::exit::ShellCode;
@@ -93,6 +94,7 @@ Look closer:
   cargo ablate syscalls STUDY.toml                count the system calls of the baseline and each peer
   cargo ablate profile STUDY.toml --cell no-cache@env
                                                   show where the baseline and this cell spend their time
+  cargo ablate trace record -- perl script.pl     record every allocation of a program, to replay it on any allocator
   cargo ablate doctor                             tell what this machine can measure
   cargo ablate selftest                           test whether known costs are found on this machine
 
@@ -267,6 +269,15 @@ Examples:
     /// remedy.
     #[command(after_help = "Example:\n  cargo ablate doctor --seconds 20")]
     Doctor(doctor::Args),
+    /// Record what a program asks of its allocator, and tell what it was.
+    ///
+    /// A trace is a workload: `bench_allocators --trace FILE` replays it on any allocator. docs/traces.md has the limits.
+    #[command(after_help = "\
+Examples:
+  cargo ablate trace record -o perl.trace -- perl script.pl
+  cargo ablate trace info perl.trace
+  cargo ablate trace cut perl.trace --from 1s --to 2s -o part.trace")]
+    Trace(trace::Args),
     /// Test on this machine whether planted costs are found.
     ///
     /// Use it before you trust small effects. Three studies run: beside an idle processor, beside a busy one, and with a
@@ -343,6 +354,7 @@ fn subcommand(command: Command, settings: &Settings) -> Ended {
         Command::Export(args) => export::run(&args),
         Command::Syscalls(args) => syscalls::run(args, settings),
         Command::Profile(args) => profile::run(args, settings),
+        Command::Trace(args) => trace::run(args, settings),
         Command::Doctor(args) => doctor::run(&args, settings),
         Command::Selftest(args) => selftest::run(args, settings),
         Command::Completions(args) => completions::run(&args, Cli::command()),

@@ -1,5 +1,11 @@
 //! Days of results for people.
 
+/// A time in seconds since 1970 as RFC 3339, in UTC: `2026-11-30T13:05:09Z`.
+pub(crate) fn moment(unix_s: u64) -> String {
+    let of_day = unix_s % 86_400;
+    format!("{}T{:02}:{:02}:{:02}Z", date(unix_s), of_day / 3_600, of_day / 60 % 60, of_day % 60)
+}
+
 /// The day of a time in seconds since 1970, in UTC: `2026-11-30`. The civil calendar from days, by eras of 400 years (Hatcher,
 /// "Simple Formulae for Julian Day Numbers and Calendar Dates", Quarterly Journal of the Royal Astronomical Society 25, 1984).
 pub(crate) fn date(unix_s: u64) -> String {

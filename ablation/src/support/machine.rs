@@ -111,6 +111,16 @@ pub(crate) fn cpu_model(cpuinfo: &str) -> Option<String> {
         .or_else(|| Some(format!("implementer {} part {}", value("CPU implementer")?, value("CPU part")?)))
 }
 
+/// The processor and the kernel in one line; `n/a` for what is not told.
+pub(crate) fn short() -> String {
+    let file = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let cpu = cpu_model(&file("/proc/cpuinfo")).unwrap_or_else(|| "n/a".to_owned());
+    let kernel = file("/proc/sys/kernel/osrelease");
+    let kernel = if kernel.trim().is_empty() { "n/a" } else { kernel.trim() };
+    let cores = std::thread::available_parallelism().map_or("n/a".to_owned(), |cores| cores.to_string());
+    format!("{}, {cpu}, {cores} processors, Linux {kernel}", std::env::consts::ARCH)
+}
+
 fn memory(meminfo: &str) -> Option<String> {
     let line = meminfo.lines().find(|line| line.starts_with("MemTotal:"))?;
     let kib: u64 = line.split_whitespace().nth(1)?.parse().ok()?;

@@ -16,3 +16,4 @@ pub(crate) mod results;
 pub(crate) mod screen;
 pub(crate) mod selftest;
 pub(crate) mod syscalls;
+pub(crate) mod trace;

@@ -3,9 +3,11 @@
 //! Every colour has a role, and each role one value of its own ([`ink`]). A drawing is right as a file on white ground; a
 //! page gives the roles other colours in the dark, by rules for these values.
 
+pub(crate) mod bars;
 pub(crate) mod forest;
 pub(crate) mod grid;
 pub(crate) mod ink;
+pub(crate) mod line;
 pub(crate) mod plane;
 mod rows;
 pub(crate) mod strips;

@@ -1,0 +1,162 @@
+//! What is written in assembly: the calling thread's word, the processor's counter, and entries that know their caller.
+
+use core::arch::{asm, global_asm};
+
+// One word of initial-exec thread-local storage: the record of the calling thread. `thread_local!` would call
+// `__tls_get_addr`, which may allocate.
+global_asm!(
+    ".pushsection .tbss.ablate_recorder_thread,\"awT\",@nobits",
+    ".hidden ablate_recorder_thread",
+    ".globl ablate_recorder_thread",
+    ".type ablate_recorder_thread,@object",
+    ".size ablate_recorder_thread,8",
+    ".p2align 3",
+    "ablate_recorder_thread:",
+    ".zero 8",
+    ".popsection",
+);
+
+/// Where the calling thread's word is.
+#[inline(always)]
+pub(crate) fn thread_word() -> *mut usize {
+    let word;
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: reads the thread pointer (fs:0 holds its own address) and a constant offset.
+    unsafe {
+        asm!(
+            "mov {0}, qword ptr [rip + ablate_recorder_thread@GOTTPOFF]",
+            "add {0}, qword ptr fs:[0]",
+            out(reg) word,
+            options(pure, readonly, nostack),
+        );
+    }
+    #[cfg(target_arch = "aarch64")]
+    // SAFETY: reads the thread pointer and a constant offset.
+    unsafe {
+        asm!(
+            "adrp {1}, :gottprel:ablate_recorder_thread",
+            "ldr {1}, [{1}, :gottprel_lo12:ablate_recorder_thread]",
+            "mrs {0}, tpidr_el0",
+            "add {0}, {0}, {1}",
+            out(reg) word,
+            out(reg) _,
+            options(pure, readonly, nostack),
+        );
+    }
+    word
+}
+
+/// The processor's counter, before what follows is seen by others.
+#[inline(always)]
+pub(crate) fn counter_before() -> u64 {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: every x86-64 has the instruction, and it was checked that its count is the time.
+    unsafe {
+        core::arch::x86_64::_rdtsc()
+    }
+    #[cfg(target_arch = "aarch64")]
+    {
+        let ticks;
+        // SAFETY: Linux lets programs read the register.
+        unsafe { asm!("mrs {0}, cntvct_el0", out(reg) ticks, options(nomem, nostack)) };
+        ticks
+    }
+}
+
+/// The processor's counter, after what came before has read all that it reads. Without the order, the time of an allocation
+/// can be before that of the free by another thread that made the place for it.
+#[inline(always)]
+pub(crate) fn counter_after() -> u64 {
+    #[cfg(target_arch = "x86_64")]
+    {
+        let mut processor = 0;
+        // SAFETY: as above; it was checked that there is the instruction.
+        unsafe { core::arch::x86_64::__rdtscp(&raw mut processor) }
+    }
+    #[cfg(target_arch = "aarch64")]
+    {
+        let ticks;
+        // SAFETY: Linux lets programs read the register.
+        unsafe { asm!("isb", "mrs {0}, cntvct_el0", out(reg) ticks, options(nomem, nostack)) };
+        ticks
+    }
+}
+
+/// Whether the counter runs at one rate and is the same on all processors.
+pub(crate) fn counter_is_time() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    {
+        let leaf = core::arch::x86_64::__cpuid(0x8000_0000).eax;
+        let has = |number: u32, bit: u32| leaf >= number && core::arch::x86_64::__cpuid(number).edx & (1 << bit) != 0;
+        // An invariant counter, and `rdtscp`.
+        has(0x8000_0007, 8) && has(0x8000_0001, 27)
+    }
+    #[cfg(target_arch = "aarch64")]
+    true
+}
+
+/// Defines exported functions that pass their caller's address on as one argument more, and leave the rest to a Rust function.
+/// `rsi` and `x1` are the registers of the second argument, and so on.
+macro_rules! with_caller {
+    ($($name:ident, $x86:literal, $aarch64:literal => $to:path;)*) => { $(
+        #[unsafe(no_mangle)]
+        #[unsafe(naked)]
+        #[allow(non_snake_case, reason = "C++ names are mangled")]
+        unsafe extern "C" fn $name() {
+            #[cfg(target_arch = "x86_64")]
+            core::arch::naked_asm!(concat!("mov ", $x86, ", qword ptr [rsp]"), "jmp {to}", to = sym $to);
+            #[cfg(target_arch = "aarch64")]
+            core::arch::naked_asm!(concat!("mov ", $aarch64, ", x30"), "b {to}", to = sym $to);
+        }
+    )* };
+}
+pub(crate) use with_caller;
+
+/// The same for functions that throw: where the Rust function gives null, the function whose address it left at `$or_else`
+/// is called as if by the caller, with up to two arguments.
+macro_rules! with_caller_or_else {
+    ($($name:ident, $x86:literal, $aarch64:literal => $to:path, $or_else:path;)*) => { $(
+        #[unsafe(no_mangle)]
+        #[unsafe(naked)]
+        #[allow(non_snake_case, reason = "C++ names are mangled")]
+        unsafe extern "C" fn $name() {
+            #[cfg(target_arch = "x86_64")]
+            core::arch::naked_asm!(
+                "push rdi",
+                "push rsi",
+                "sub rsp, 8",
+                concat!("mov ", $x86, ", qword ptr [rsp + 24]"),
+                "call {to}",
+                "add rsp, 8",
+                "pop rsi",
+                "pop rdi",
+                "test rax, rax",
+                "je 2f",
+                "ret",
+                "2:",
+                "jmp qword ptr [rip + {or_else}]",
+                to = sym $to,
+                or_else = sym $or_else,
+            );
+            #[cfg(target_arch = "aarch64")]
+            core::arch::naked_asm!(
+                "stp x29, x30, [sp, #-32]!",
+                "stp x0, x1, [sp, #16]",
+                concat!("mov ", $aarch64, ", x30"),
+                "bl {to}",
+                "cbz x0, 2f",
+                "ldp x29, x30, [sp], #32",
+                "ret",
+                "2:",
+                "ldp x0, x1, [sp, #16]",
+                "ldp x29, x30, [sp], #32",
+                "adrp x16, {or_else}",
+                "ldr x16, [x16, :lo12:{or_else}]",
+                "br x16",
+                to = sym $to,
+                or_else = sym $or_else,
+            );
+        }
+    )* };
+}
+pub(crate) use with_caller_or_else;

@@ -1,0 +1,164 @@
+//! The raw file: its head, and the chunks that threads claim.
+
+use crate::layout::{CHUNK_BYTES, HEAD_BYTES, Head, STOPPED_LIMIT, STOPPED_SYSTEM};
+use crate::{switch, sys};
+use core::cell::UnsafeCell;
+use core::ffi::{CStr, c_char};
+use core::ptr;
+use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+
+/// Words of a chunk.
+pub(crate) const WORDS: usize = CHUNK_BYTES as usize / 8;
+
+/// The path of the file, with a 0 at its end. It is opened for each chunk, because a program may close all files that it
+/// does not know, and reuse their numbers.
+pub(crate) struct Path(UnsafeCell<[u8; PATH_MAX]>);
+
+pub(crate) const PATH_MAX: usize = 4096;
+
+// SAFETY: it is written before the file is used, by one thread.
+unsafe impl Sync for Path {}
+
+pub(crate) static PATH: Path = Path(UnsafeCell::new([0; PATH_MAX]));
+
+impl Path {
+    /// The bytes, for the one who names the file.
+    pub(crate) fn bytes(&self) -> *mut [u8; PATH_MAX] {
+        self.0.get()
+    }
+
+    fn as_c(&self) -> &CStr {
+        // SAFETY: it ends with a 0, and is not changed any more.
+        unsafe { CStr::from_ptr(self.0.get().cast::<c_char>()) }
+    }
+}
+
+static HEAD: AtomicPtr<Head> = AtomicPtr::new(ptr::null_mut());
+/// The largest file, in bytes.
+static LIMIT: AtomicU64 = AtomicU64::new(0);
+
+/// Unfinished chunks of threads that have ended: the chunk's number and 1, and how many of its words are written.
+static UNFINISHED: [AtomicU64; 64] = [const { AtomicU64::new(0) }; 64];
+
+/// The head of this process's file. Null before it has one.
+pub(crate) fn head() -> *mut Head {
+    // Acquire: pairs with the release in `create`.
+    HEAD.load(Ordering::Acquire)
+}
+
+/// Creates the file of this process, which must not exist, with a head of zeroes. `false` where the system refuses;
+/// `EEXIST` is left in `errno` where there is such a file.
+pub(crate) fn create(limit: u64) -> bool {
+    if sys::file_limit() < HEAD_BYTES {
+        return false;
+    }
+    let Some(file) = sys::File::open(PATH.as_c(), libc::O_RDWR | libc::O_CREAT | libc::O_EXCL) else { return false };
+    if !file.reserve(0, HEAD_BYTES) {
+        return false;
+    }
+    let head: *mut Head = file.map(0, HEAD_BYTES).cast();
+    if head.is_null() {
+        return false;
+    }
+    UNFINISHED.iter().for_each(|one| one.store(0, Ordering::Relaxed));
+    LIMIT.store(if limit == 0 { u64::MAX } else { limit }, Ordering::Relaxed);
+    // Release: pairs with the acquire in `head`.
+    HEAD.store(head, Ordering::Release);
+    true
+}
+
+/// A chunk that a thread writes into.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Chunk {
+    pub(crate) number: u64,
+    pub(crate) start: *mut u64,
+    /// The next word.
+    pub(crate) at: *mut u64,
+}
+
+impl Chunk {
+    /// No chunk, without room.
+    pub(crate) const NONE: Chunk = Chunk { number: 0, start: ptr::null_mut(), at: ptr::null_mut() };
+
+    /// Events of three words begin before here.
+    pub(crate) fn limit(&self) -> *mut u64 {
+        if self.start.is_null() { ptr::null_mut() } else { self.start.wrapping_add(WORDS - 2) }
+    }
+
+    /// How many words are free.
+    pub(crate) fn room(&self) -> usize {
+        if self.start.is_null() { 0 } else { WORDS - (self.at.addr() - self.start.addr()) / 8 }
+    }
+
+    /// Gives the mapping back. What was written stays in the file.
+    pub(crate) fn close(&mut self) {
+        if !self.start.is_null() {
+            // SAFETY: the thread that has the chunk gives it up.
+            unsafe { sys::unmap(self.start.cast(), CHUNK_BYTES as usize) };
+        }
+        *self = Chunk::NONE;
+    }
+
+    /// The same, and leaves the rest to the next thread.
+    pub(crate) fn leave(&mut self) {
+        if self.room() >= 64 {
+            let rest = ((self.number + 1) << 32) | (WORDS - self.room()) as u64;
+            let free =
+                |place: &&AtomicU64| place.compare_exchange(0, rest, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+            let _ = UNFINISHED.iter().find(free);
+        }
+        self.close();
+    }
+}
+
+/// A chunk with room: the rest of one, or a new one. `None` when recording ends.
+pub(crate) fn claim(unfinished_too: bool) -> Option<Chunk> {
+    let rest = match unfinished_too {
+        true => UNFINISHED.iter().map(|place| place.swap(0, Ordering::Relaxed)).find(|rest| *rest != 0),
+        false => None,
+    };
+    // SAFETY: whoever claims a chunk has a file.
+    let head = unsafe { &*head() };
+    head.last_ticks.store(switch::ticks_after(), Ordering::Relaxed);
+    head.last_ns.store(switch::now_ns(), Ordering::Relaxed);
+    let (number, written) = match rest {
+        Some(rest) => ((rest >> 32) - 1, rest as u32 as usize),
+        None => (head.chunks.fetch_add(1, Ordering::Relaxed), 0),
+    };
+    let from = HEAD_BYTES + number * CHUNK_BYTES;
+    let end = from + CHUNK_BYTES;
+    if end > LIMIT.load(Ordering::Relaxed) {
+        return stop(STOPPED_LIMIT, 0);
+    }
+    if end > sys::file_limit() {
+        return stop(STOPPED_SYSTEM, libc::EFBIG);
+    }
+    let Some(file) = sys::File::open(PATH.as_c(), libc::O_RDWR) else { return stop(STOPPED_SYSTEM, sys::errno()) };
+    if !file.reserve(from, CHUNK_BYTES) {
+        return stop(STOPPED_SYSTEM, sys::errno());
+    }
+    let start = file.map(from, CHUNK_BYTES);
+    if start.is_null() {
+        return stop(STOPPED_SYSTEM, sys::errno());
+    }
+    Some(Chunk { number, start, at: start.wrapping_add(written) })
+}
+
+/// Ends recording, with the reason for the reader.
+fn stop(why: u32, errno: i32) -> Option<Chunk> {
+    // SAFETY: as in `claim`.
+    let head = unsafe { &*head() };
+    if head.stopped.compare_exchange(0, why, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+        head.stopped_errno.store(errno as u32, Ordering::Relaxed);
+    }
+    switch::set(switch::OFF);
+    None
+}
+
+/// Counts an event that could not be written.
+pub(crate) fn lose() {
+    // SAFETY: null, or the head, which lives for ever.
+    if let Some(head) = unsafe { head().as_ref() } {
+        head.lost.fetch_add(1, Ordering::Relaxed);
+    }
+}

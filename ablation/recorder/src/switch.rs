@@ -1,0 +1,113 @@
+//! Whether this process records, and its clock: one line of memory that every call reads.
+//!
+//! The line is in a page that the kernel wipes in the child of any fork, `vfork` apart, whose child shares it. So a child
+//! never writes into the chunks of its parent, and no call has to ask for the process's number.
+
+use crate::{arch, sys};
+use core::ptr;
+use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+
+/// No word of this process says yet whether it records.
+pub(crate) const UNKNOWN: u64 = 0;
+/// A thread is inside the recorder; never a process's generation.
+pub(crate) const BUSY: u64 = 1;
+/// This process does not record.
+pub(crate) const OFF: u64 = u64::MAX;
+
+const MADV_WIPEONFORK: i32 = 18;
+const PAGE_BYTES: usize = 64 << 10;
+
+/// The line.
+#[derive(Debug)]
+#[repr(C, align(64))]
+pub(crate) struct Line {
+    /// [`UNKNOWN`], [`OFF`], or what the records of this process's threads must hold.
+    generation: AtomicU64,
+    /// The counter at the start; 0 where the clock is the system's.
+    start_ticks: AtomicU64,
+    /// The system's clock at the start.
+    start_ns: AtomicU64,
+}
+
+static UNTIL_THE_START: Line =
+    Line { generation: AtomicU64::new(UNKNOWN), start_ticks: AtomicU64::new(0), start_ns: AtomicU64::new(0) };
+
+static LINE: AtomicPtr<Line> = AtomicPtr::new(ptr::from_ref(&UNTIL_THE_START).cast_mut());
+
+#[inline(always)]
+fn line() -> &'static Line {
+    // SAFETY: one of both lines, which live for ever. Acquire: pairs with the release in `prepare`.
+    unsafe { &*LINE.load(Ordering::Acquire) }
+}
+
+/// [`UNKNOWN`], [`OFF`], or the generation of this process.
+#[inline(always)]
+pub(crate) fn generation() -> u64 {
+    line().generation.load(Ordering::Relaxed)
+}
+
+/// Ticks since the start, before what follows is seen by other threads.
+#[inline(always)]
+pub(crate) fn ticks_before() -> u64 {
+    let line = line();
+    match line.start_ticks.load(Ordering::Relaxed) {
+        0 => since_start(line),
+        start => arch::counter_before().wrapping_sub(start),
+    }
+}
+
+/// Ticks since the start, after what came before.
+#[inline(always)]
+pub(crate) fn ticks_after() -> u64 {
+    let line = line();
+    match line.start_ticks.load(Ordering::Relaxed) {
+        0 => since_start(line),
+        start => arch::counter_after().wrapping_sub(start),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn since_start(line: &Line) -> u64 {
+    sys::clock_ns(libc::CLOCK_MONOTONIC).wrapping_sub(line.start_ns.load(Ordering::Relaxed))
+}
+
+/// Nanoseconds since the start.
+pub(crate) fn now_ns() -> u64 {
+    since_start(line())
+}
+
+/// Makes the line that is wiped in children. `false` where the system cannot.
+pub(crate) fn prepare() -> bool {
+    if !ptr::eq(line(), &raw const UNTIL_THE_START) {
+        return true;
+    }
+    let page = sys::map_memory(PAGE_BYTES);
+    if page.is_null() {
+        return false;
+    }
+    // SAFETY: the recorder's own mapping.
+    if unsafe { libc::madvise(page.cast(), PAGE_BYTES, MADV_WIPEONFORK) } != 0 {
+        return false;
+    }
+    // Release: pairs with the acquire in `line`.
+    LINE.store(page.cast(), Ordering::Release);
+    true
+}
+
+/// Sets the clock's start; gives what the head of the file keeps: ticks, or 0, and nanoseconds.
+pub(crate) fn start_clock(by_counter: bool) -> (u64, u64) {
+    let line = line();
+    let start_ns = sys::clock_ns(libc::CLOCK_MONOTONIC);
+    // 0 stands for the system's clock.
+    let start_ticks = if by_counter { arch::counter_after().max(1) } else { 0 };
+    line.start_ticks.store(start_ticks, Ordering::Relaxed);
+    line.start_ns.store(start_ns, Ordering::Relaxed);
+    (start_ticks, start_ns)
+}
+
+/// Switches recording on, or off for good.
+pub(crate) fn set(generation: u64) {
+    // Relaxed: a thread that sees an older value records one event more, or one less.
+    line().generation.store(generation, Ordering::Relaxed);
+}

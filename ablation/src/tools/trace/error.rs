@@ -1,0 +1,109 @@
+//! Why there is no trace, or no answer about one.
+
+use crate::support::exit::{ExitStatus, ShellCode};
+use ablate_trace::TraceError;
+use std::io;
+use std::path::PathBuf;
+
+/// Why there is no trace, or no answer about one.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TraceToolError {
+    /// The recorder is not built.
+    #[error(
+        "the recorder {name} is not in {searched}; build it with `cargo recorder` in the repository of ablate, or name it with --recorder FILE"
+    )]
+    NoRecorder {
+        /// The library's name.
+        name: &'static str,
+        /// The folders that were searched.
+        searched: String,
+    },
+    /// The program cannot be started.
+    #[error("the program `{program}` did not start: {source}; check its name, or give its path")]
+    NoProgram {
+        /// The program.
+        program: String,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// The program ran without the recorder.
+    #[error("`{program}` ended{how}, and recorded nothing: {why}")]
+    NothingRecorded {
+        /// The program.
+        program: String,
+        /// How it ended, with a blank before it.
+        how: String,
+        /// What may be the reason, and the way out.
+        why: String,
+    },
+    /// The system refused.
+    #[error("{path}: {doing} failed: {source}")]
+    System {
+        /// The file.
+        path: PathBuf,
+        /// What was tried.
+        doing: &'static str,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// Another kind of file.
+    #[error(
+        "{path}: this is no raw file of the recorder of this version; `trace convert` takes the file `raw.…` that a recorder left, `trace info` a trace"
+    )]
+    NotRaw {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A raw file where a trace is asked for.
+    #[error(
+        "{path}: this is the raw file of a recorder; make a trace of it first: cargo ablate trace convert {path} -o OUT"
+    )]
+    IsRaw {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A raw file without an operation.
+    #[error(
+        "{path}: the raw file has no allocation; the program made none before it ended, or recording could not begin"
+    )]
+    Empty {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The result would take the place of a file that is there.
+    #[error("{path}: the file is there already, and is not overwritten; name another with -o, or remove it")]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A part that the trace does not have.
+    #[error("{what}; the trace has {operations} operations in {seconds:.3} s")]
+    NoSuchPart {
+        /// What is wrong.
+        what: String,
+        /// Operations of the trace.
+        operations: u64,
+        /// Its time.
+        seconds: f64,
+    },
+    /// The format's.
+    #[error(transparent)]
+    Trace(#[from] TraceError),
+}
+
+impl ExitStatus for TraceToolError {
+    fn exit(&self) -> ShellCode {
+        match self {
+            TraceToolError::NoRecorder { .. }
+            | TraceToolError::NoProgram { .. }
+            | TraceToolError::NotRaw { .. }
+            | TraceToolError::IsRaw { .. }
+            | TraceToolError::Exists { .. }
+            | TraceToolError::NoSuchPart { .. } => ShellCode::WrongCall,
+            TraceToolError::NothingRecorded { .. }
+            | TraceToolError::System { .. }
+            | TraceToolError::Empty { .. }
+            | TraceToolError::Trace(_) => ShellCode::BadRuns,
+        }
+    }
+}
