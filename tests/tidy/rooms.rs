@@ -167,8 +167,8 @@ const ALLOCATOR: &[Layer] = &[
 
 const STATS: &[Layer] = &[
     apart(
-        &["distribution.rs", "gamma.rs", "order.rs", "random.rs"],
-        "distributions; the gamma function's relatives; percentiles; the seeded generator",
+        &["distribution.rs", "gamma.rs", "order.rs", "random.rs", "rank.rs"],
+        "distributions; the gamma function's relatives; percentiles; the seeded generator; how far orders agree",
     ),
     apart(
         &["moderated.rs", "sequential.rs"],

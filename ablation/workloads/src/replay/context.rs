@@ -72,7 +72,7 @@ pub(super) struct Tables {
     threads: OwnMemory<ThreadState>,
     times: OwnMemory<CallTimes>,
     samples: OwnMemory<Sample>,
-    /// Resident bytes of the program's own tables.
+    /// Resident bytes of these tables.
     own_bytes: u64,
     /// How many threads were started by others.
     pub(super) started: Number,
@@ -107,7 +107,7 @@ impl Tables {
             threads: OwnMemory::new(threads),
             times: OwnMemory::new(times),
             samples: OwnMemory::new(samples),
-            own_bytes: own_bytes as u64 + image.bytes,
+            own_bytes: own_bytes as u64,
             started: Number::new(),
             ready: Number::new(),
             begin: Number::new(),
@@ -191,14 +191,18 @@ impl Tables {
         live.store(live.load(Relaxed) + bytes, Relaxed);
     }
 
-    /// Resident bytes without the program's own tables; `None` where the kernel does not tell.
+    /// Resident bytes that are of no file, without the program's own tables; `None` where the kernel does not tell.
     pub(super) fn resident_bytes(&self) -> Option<u64> {
-        Some(usage::resident_bytes()?.saturating_sub(self.own_bytes))
+        let [_, anonymous] = usage::resident_and_anonymous_bytes()?;
+        Some(anonymous.saturating_sub(self.own_bytes))
     }
 
-    /// The most that was ever resident, without the program's own tables.
+    /// The most of it that there ever was, once the pass is over: of all resident bytes the kernel knows the most, and those
+    /// of files do not become fewer.
     pub(super) fn resident_peak_bytes(&self) -> Option<u64> {
-        Some(usage::resident_peak_bytes()?.saturating_sub(self.own_bytes))
+        let ([now, anonymous], peak) = (usage::resident_and_anonymous_bytes()?, usage::resident_peak_bytes()?);
+        let most = peak.saturating_sub(now - anonymous).saturating_sub(self.own_bytes);
+        self.samples().map(|(resident, _)| resident).chain([most]).max()
     }
 
     /// Reads resident memory, and how much is live.

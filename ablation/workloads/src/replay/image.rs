@@ -99,8 +99,6 @@ pub(crate) struct Image {
     pub(super) counts: Counts,
     /// How objects are touched.
     pub(super) touching: Touching,
-    /// Resident bytes of the tables.
-    pub(super) bytes: u64,
     /// The whole mapping.
     all: &'static [u8],
     threads: &'static [ThreadRow],
@@ -165,7 +163,6 @@ impl Image {
         Image {
             counts: head.counts,
             touching: Touching::of(touch, head.parts),
-            bytes: (bytes.len() as u64).next_multiple_of(OS_PAGE.into()),
             all: bytes,
             threads: table(bytes, &mut at, threads),
             leftovers: table(bytes, &mut at, leftovers),
