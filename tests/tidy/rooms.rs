@@ -40,9 +40,16 @@ pub(crate) const ROOMS: &[Room] = &[
     Room { folder: "ablation/format/src/", uses: &[], layers: FORMAT },
     Room { folder: "ablation/probe/src/", uses: &[], layers: PROBE },
     Room { folder: "ablation/trace/src/", uses: &[], layers: TRACE },
+    Room { folder: "ablation/recorder/src/", uses: &[], layers: RECORDER },
     Room {
         folder: "ablation/src/",
-        uses: &["ablation/stats/src/", "ablation/format/src/", "ablation/probe/src/"],
+        uses: &[
+            "ablation/stats/src/",
+            "ablation/format/src/",
+            "ablation/probe/src/",
+            "ablation/trace/src/",
+            "ablation/recorder/src/",
+        ],
         layers: RUNNER,
     },
     Room {
@@ -241,6 +248,23 @@ const TRACE: &[Layer] = &[
     layer(&["lib.rs"], "the public surface"),
 ];
 
+const RECORDER: &[Layer] = &[
+    layer(&["layout.rs"], "the raw file, for its writer and its readers: pure"),
+    apart(
+        &["arch.rs", "bootstrap.rs", "next.rs", "sys.rs"],
+        "assembly; memory for the loader; the allocator that calls are passed on to; system calls",
+    ),
+    layer(&["switch.rs"], "whether the process records, and its clock"),
+    layer(&["chunks.rs"], "the raw file and its chunks"),
+    apart(&["maps.rs", "touch.rs"], "where code lies; what is written to objects"),
+    layer(&["start.rs"], "whether a process records: by the environment, and after a fork"),
+    layer(&["thread.rs"], "the record of a thread, and how it writes events"),
+    apart(&["edges.rs", "record.rs"], "the beginning and the end of the process; what is noted of each call"),
+    apart(&["entries.rs", "entries_threads.rs"], "the C library's functions that programs call"),
+    layer(&["entries_cxx.rs"], "those of C++"),
+    layer(&["lib.rs"], "the public surface"),
+];
+
 const RUNNER: &[Layer] = &[
     layer(&["support/text.rs"], "text that is safe to print"),
     apart(
@@ -384,6 +408,7 @@ const RUNNER: &[Layer] = &[
             "tools/screen/",
             "tools/selftest/",
             "tools/syscalls/",
+            "tools/trace/",
         ],
         "what the other subcommands do",
     ),
@@ -408,6 +433,7 @@ const RUNNER: &[Layer] = &[
             "cmd/screen.rs",
             "cmd/selftest.rs",
             "cmd/syscalls.rs",
+            "cmd/trace.rs",
         ],
         "one subcommand each with its arguments",
     ),

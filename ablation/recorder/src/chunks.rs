@@ -5,7 +5,7 @@ use crate::{switch, sys};
 use core::cell::UnsafeCell;
 use core::ffi::{CStr, c_char};
 use core::ptr;
-use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering, compiler_fence};
 
 /// Words of a chunk.
 pub(crate) const WORDS: usize = CHUNK_BYTES as usize / 8;
@@ -111,42 +111,84 @@ impl Chunk {
     }
 }
 
-/// A chunk with room: the rest of one, or a new one. `None` when recording ends.
+/// A chunk that is mapped: the rest of one whose thread has ended, or a new one. `None` when recording ends.
 pub(crate) fn claim(unfinished_too: bool) -> Option<Chunk> {
     let rest = match unfinished_too {
         true => UNFINISHED.iter().map(|place| place.swap(0, Ordering::Relaxed)).find(|rest| *rest != 0),
         false => None,
     };
-    // SAFETY: whoever claims a chunk has a file.
-    let head = unsafe { &*head() };
-    head.last_ticks.store(switch::ticks_after(), Ordering::Relaxed);
-    head.last_ns.store(switch::now_ns(), Ordering::Relaxed);
     let (number, written) = match rest {
         Some(rest) => ((rest >> 32) - 1, rest as u32 as usize),
-        None => (head.chunks.fetch_add(1, Ordering::Relaxed), 0),
+        None => (next_number()?, 0),
     };
-    let from = HEAD_BYTES + number * CHUNK_BYTES;
-    let end = from + CHUNK_BYTES;
-    if end > LIMIT.load(Ordering::Relaxed) {
-        return stop(STOPPED_LIMIT, 0);
-    }
-    if end > sys::file_limit() {
-        return stop(STOPPED_SYSTEM, libc::EFBIG);
-    }
-    let Some(file) = sys::File::open(PATH.as_c(), libc::O_RDWR) else { return stop(STOPPED_SYSTEM, sys::errno()) };
-    if !file.reserve(from, CHUNK_BYTES) {
-        return stop(STOPPED_SYSTEM, sys::errno());
-    }
-    let start = file.map(from, CHUNK_BYTES);
+    let file = reserve(number)?;
+    let start = file.map(place(number), CHUNK_BYTES);
     if start.is_null() {
         return stop(STOPPED_SYSTEM, sys::errno());
     }
     Some(Chunk { number, start, at: start.wrapping_add(written) })
 }
 
+/// Copies a full chunk to a new place in the file, and empties it. Writing into the same pages again costs a fifth of
+/// mapping new ones. Gives `None`, and the chunk stays as it is, when recording ends.
+///
+/// Between the copy and the emptying, what was written is in the file twice. A reader knows it by its serial number.
+pub(crate) fn move_out(chunk: &mut Chunk) -> Option<()> {
+    let number = next_number()?;
+    let file = reserve(number)?;
+    if !file.write(place(number), chunk.start.cast(), CHUNK_BYTES as usize) {
+        return stop(STOPPED_SYSTEM, sys::errno());
+    }
+    // SAFETY: the chunk is mapped. The first word goes first: without it, a reader sees nothing.
+    unsafe { chunk.start.write_volatile(0) };
+    compiler_fence(Ordering::SeqCst);
+    // SAFETY: as above.
+    unsafe { chunk.start.write_bytes(0, WORDS) };
+    compiler_fence(Ordering::SeqCst);
+    chunk.at = chunk.start;
+    Some(())
+}
+
+/// A number for a stretch of events, which no other has.
+pub(crate) fn serial() -> u64 {
+    // SAFETY: null, or the head, which lives for ever.
+    unsafe { head().as_ref() }.map_or(0, |head| head.stretches.fetch_add(1, Ordering::Relaxed) + 1)
+}
+
+/// Where a chunk begins in the file.
+fn place(number: u64) -> u64 {
+    HEAD_BYTES + number * CHUNK_BYTES
+}
+
+/// The number of a new chunk, if the file may have it. Compares the clocks, too.
+fn next_number() -> Option<u64> {
+    // SAFETY: a thread that claims a chunk is of a process with a file.
+    let head = unsafe { &*head() };
+    head.last_ticks.store(switch::ticks_after(), Ordering::Relaxed);
+    head.last_ns.store(switch::now_ns(), Ordering::Relaxed);
+    let number = head.chunks.fetch_add(1, Ordering::Relaxed);
+    let end = place(number + 1);
+    if end > LIMIT.load(Ordering::Relaxed) {
+        return stop(STOPPED_LIMIT, 0);
+    }
+    if end > sys::file_limit() {
+        return stop(STOPPED_SYSTEM, libc::EFBIG);
+    }
+    Some(number)
+}
+
+/// The file, with room on the disk for a chunk.
+fn reserve(number: u64) -> Option<sys::File> {
+    let Some(file) = sys::File::open(PATH.as_c(), libc::O_RDWR) else { return stop(STOPPED_SYSTEM, sys::errno()) };
+    if !file.reserve(place(number), CHUNK_BYTES) {
+        return stop(STOPPED_SYSTEM, sys::errno());
+    }
+    Some(file)
+}
+
 /// Ends recording, with the reason for the reader.
-fn stop(why: u32, errno: i32) -> Option<Chunk> {
-    // SAFETY: as in `claim`.
+fn stop<T>(why: u32, errno: i32) -> Option<T> {
+    // SAFETY: as in `next_number`.
     let head = unsafe { &*head() };
     if head.stopped.compare_exchange(0, why, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
         head.stopped_errno.store(errno as u32, Ordering::Relaxed);

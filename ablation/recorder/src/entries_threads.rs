@@ -43,12 +43,15 @@ unsafe extern "C" fn pthread_create(
     }
     // SAFETY: the C library's function of that name.
     let function = unsafe { transmute::<*mut c_void, Create>(function) };
+    if records() {
+        switch::note_threads();
+    }
     let before = switch::ticks_before();
     // SAFETY: the caller's promise.
     let result = unsafe { function(thread, attributes, start, argument) };
     if result == 0 && records() {
         // SAFETY: the call wrote it.
-        record::note(Sub::Spawn, 0, before, unsafe { *thread } as u64);
+        record::note(Sub::Spawn, 0, before, unsafe { *thread });
     }
     result
 }
@@ -64,7 +67,7 @@ unsafe extern "C" fn pthread_join(thread: libc::pthread_t, result: *mut *mut c_v
     // SAFETY: the caller's promise.
     let answer = unsafe { function(thread, result) };
     if answer == 0 && records() {
-        record::note(Sub::Join, 0, switch::ticks_after(), thread as u64);
+        record::note(Sub::Join, 0, switch::ticks_after(), thread);
     }
     answer
 }

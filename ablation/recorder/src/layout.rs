@@ -1,4 +1,4 @@
-//! The raw file: a head of one page, then chunks of 256 KiB, each written by one thread at a time.
+//! The raw file: a head of one page, then chunks of 128 KiB, each written by one thread at a time.
 //!
 //! A chunk is a row of events of two or three words of 64 bits, in the byte order of the machine. Words that are zero are not
 //! written yet: the first word of an event is written last, and is never 0. The file may end in the middle of everything.
@@ -20,7 +20,7 @@ use core::sync::atomic::{AtomicU32, AtomicU64};
 /// Bytes of the head.
 pub const HEAD_BYTES: u64 = 4096;
 /// Bytes of a chunk.
-pub const CHUNK_BYTES: u64 = 256 << 10;
+pub const CHUNK_BYTES: u64 = 128 << 10;
 /// The first bytes of the file.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"ABLRAW01");
 /// The environment variable that says where to record: the process that asks, 1 for all processes or 0, the largest file in
@@ -53,6 +53,8 @@ pub struct Head {
     pub start_unix: u64,
     /// Chunks that were claimed.
     pub chunks: AtomicU64,
+    /// Stretches of events of one thread that were begun.
+    pub stretches: AtomicU64,
     /// Threads that were seen.
     pub threads: AtomicU32,
     /// Why recording ended early: 0, or [`STOPPED_LIMIT`] and the like.
@@ -114,7 +116,8 @@ pub enum Kind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Sub {
-    /// What follows in the chunk is of the thread with this number.
+    /// What follows in the chunk is of the thread with this number. The third word is a number that only this stretch of
+    /// events has: a stretch can be in the file twice, of which the longer one counts.
     Thread = 1,
     /// The thread's handle of the C library, once it is known: the third word.
     Handle = 2,

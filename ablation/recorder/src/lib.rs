@@ -27,6 +27,8 @@ mod bootstrap;
 #[cfg(feature = "preload")]
 mod chunks;
 #[cfg(feature = "preload")]
+mod edges;
+#[cfg(feature = "preload")]
 mod entries;
 #[cfg(feature = "preload")]
 mod entries_cxx;

@@ -21,7 +21,7 @@ pub(crate) fn allocated(object: *mut c_void, of: Asked) {
         asked(Kind::Allocate, address as u64, switch::ticks_after(), of)
     });
     if !written {
-        thread::write_slow(3, asked(Kind::Allocate, address as u64, switch::ticks_after(), of));
+        thread::write_slow(3, || asked(Kind::Allocate, address as u64, switch::ticks_after(), of));
     } else if is_watched {
         crate::sys::keeping_errno(|| touch::watch(address, of.size as usize, of.zeroed));
     }
@@ -44,13 +44,13 @@ pub(crate) fn reallocating(object: *mut c_void) {
 pub(crate) fn reallocated(object: *mut c_void, of: Asked) {
     let address = object.addr() as u64;
     if !thread::write(3, |_| asked(Kind::ReallocateEnd, address, switch::ticks_after(), of)) {
-        thread::write_slow(3, asked(Kind::ReallocateEnd, address, switch::ticks_after(), of));
+        thread::write_slow(3, || asked(Kind::ReallocateEnd, address, switch::ticks_after(), of));
     }
 }
 
 /// Notes something else, with a second value of 64 bits.
 pub(crate) fn note(sub: Sub, value: u64, ticks: u64, second: u64) {
-    thread::write_slow(3, other(sub, value, ticks, second));
+    thread::write_slow(3, || other(sub, value, ticks, second));
 }
 
 #[inline(always)]
@@ -61,7 +61,7 @@ fn before(kind: Kind, object: *mut c_void) {
     }
     let word = first(kind, address as u64);
     if !thread::write(2, |_| [word, switch::ticks_before(), 0]) {
-        thread::write_slow(2, [word, switch::ticks_before(), 0]);
+        thread::write_slow(2, || [word, switch::ticks_before(), 0]);
     }
 }
 

@@ -3,8 +3,8 @@
 
 use crate::chunks::{self, PATH, PATH_MAX};
 use crate::layout::{ALLOCATOR_MAX, CLOCK_COUNTER, CLOCK_MONOTONIC, CLOCK_TSC, COMMAND_MAX, Head, MAGIC, VARIABLE};
-use crate::switch::{self, OFF, UNKNOWN};
-use crate::{arch, maps, next, sys, thread, touch};
+use crate::switch::{self, OFF};
+use crate::{arch, next, sys, touch};
 use core::cell::UnsafeCell;
 use core::ffi::{CStr, c_char};
 use core::fmt::Write as _;
@@ -58,7 +58,6 @@ pub(crate) fn start() {
     if !is_fork {
         // SAFETY: only this thread is here.
         unsafe { read_environment(environment) };
-        thread::make_key();
     }
     // SAFETY: read above, or by the parent.
     let asked = unsafe { (*KEPT.0.get()).0 };
@@ -201,31 +200,3 @@ fn clock_is_trusted() -> bool {
     let read = file.read(&mut name);
     ![&b"hpet"[..], b"acpi_pm", b"jiffies"].iter().any(|slow| name[..read].starts_with(slow))
 }
-
-/// Runs when the library is loaded, if no call came before.
-extern "C" fn at_load() {
-    if next::is_there() && switch::generation() == UNKNOWN {
-        sys::keeping_errno(start);
-    }
-}
-
-/// Runs at the regular end of the process.
-extern "C" fn at_exit() {
-    if [UNKNOWN, OFF].contains(&switch::generation()) {
-        return;
-    }
-    thread::name_this();
-    maps::note();
-    // SAFETY: a process that records has a head.
-    let head = unsafe { &*chunks::head() };
-    head.last_ticks.store(switch::ticks_after(), Ordering::Relaxed);
-    head.last_ns.store(switch::now_ns(), Ordering::Relaxed);
-    head.ended.store(1, Ordering::Relaxed);
-}
-
-#[used]
-#[unsafe(link_section = ".init_array")]
-static AT_LOAD: extern "C" fn() = at_load;
-#[used]
-#[unsafe(link_section = ".fini_array")]
-static AT_EXIT: extern "C" fn() = at_exit;

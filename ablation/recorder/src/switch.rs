@@ -5,7 +5,7 @@
 
 use crate::{arch, sys};
 use core::ptr;
-use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 
 /// No word of this process says yet whether it records.
 pub(crate) const UNKNOWN: u64 = 0;
@@ -27,10 +27,16 @@ pub(crate) struct Line {
     start_ticks: AtomicU64,
     /// The system's clock at the start.
     start_ns: AtomicU64,
+    /// Whether there was a second thread: only then the order between threads must be right.
+    has_threads: AtomicBool,
 }
 
-static UNTIL_THE_START: Line =
-    Line { generation: AtomicU64::new(UNKNOWN), start_ticks: AtomicU64::new(0), start_ns: AtomicU64::new(0) };
+static UNTIL_THE_START: Line = Line {
+    generation: AtomicU64::new(UNKNOWN),
+    start_ticks: AtomicU64::new(0),
+    start_ns: AtomicU64::new(0),
+    has_threads: AtomicBool::new(false),
+};
 
 static LINE: AtomicPtr<Line> = AtomicPtr::new(ptr::from_ref(&UNTIL_THE_START).cast_mut());
 
@@ -62,6 +68,8 @@ pub(crate) fn ticks_after() -> u64 {
     let line = line();
     match line.start_ticks.load(Ordering::Relaxed) {
         0 => since_start(line),
+        // Waiting for what came before takes as long again as the counter itself.
+        start if !line.has_threads.load(Ordering::Relaxed) => arch::counter_before().wrapping_sub(start),
         start => arch::counter_after().wrapping_sub(start),
     }
 }
@@ -104,6 +112,11 @@ pub(crate) fn start_clock(by_counter: bool) -> (u64, u64) {
     line.start_ticks.store(start_ticks, Ordering::Relaxed);
     line.start_ns.store(start_ns, Ordering::Relaxed);
     (start_ticks, start_ns)
+}
+
+/// Notes that a second thread is about to be, or is.
+pub(crate) fn note_threads() {
+    line().has_threads.store(true, Ordering::Relaxed);
 }
 
 /// Switches recording on, or off for good.

@@ -29,7 +29,7 @@ impl File {
         let flags = flags | libc::O_CLOEXEC;
         // SAFETY: a path with its end.
         let file = unsafe { libc::syscall(libc::SYS_openat, libc::AT_FDCWD, path.as_ptr(), flags, 0o600) };
-        (file >= 0).then_some(File(file as c_int))
+        (file >= 0).then(|| File(file as c_int))
     }
 
     /// Reads into a buffer; gives how many bytes.
@@ -58,6 +58,25 @@ impl File {
             let written = unsafe { libc::syscall(libc::SYS_pwrite64, self.0, zeroes, ZEROES.len(), at as c_long) };
             written == ZEROES.len() as c_long
         })
+    }
+
+    /// Writes bytes to a place. `false` where the system refuses.
+    pub(crate) fn write(&self, mut to: u64, bytes: *const u8, count: usize) -> bool {
+        let mut left = count;
+        while left > 0 {
+            let from = bytes.wrapping_add(count - left);
+            // SAFETY: the caller's bytes.
+            let written = unsafe { libc::syscall(libc::SYS_pwrite64, self.0, from, left, to as c_long) };
+            match usize::try_from(written) {
+                Ok(written @ 1..) => {
+                    left -= written.min(left);
+                    to += written as u64;
+                }
+                Err(_) if errno() == libc::EINTR => {}
+                _ => return false,
+            }
+        }
+        true
     }
 
     /// Maps bytes of the file, shared, with all of its pages present. Null where the system refuses.

@@ -35,20 +35,24 @@ const NONE: usize = 0;
 const IN_THE_MAKING: usize = 1;
 const ENDED: usize = 2;
 
-const BYTES: usize = 4096;
-const _: () = assert!(size_of::<Thread>() <= BYTES, "a thread fits its page");
+const RECORD_BYTES: usize = 4096;
+const _: () = assert!(size_of::<Thread>() <= RECORD_BYTES, "a record fits its page");
 
 /// The key whose destructor sees the end of a thread; 0 for none, else its number and 1.
 static KEY: AtomicU32 = AtomicU32::new(0);
 
-/// Makes the key.
-pub(crate) fn make_key() {
+/// The key, which the first thread makes. `None` where the system has no more.
+fn key() -> Option<libc::pthread_key_t> {
+    let made = KEY.load(Ordering::Relaxed);
+    if made != 0 {
+        return Some(made - 1);
+    }
     let mut key = 0;
     // SAFETY: the key is written to its place.
     let refused = unsafe { libc::pthread_key_create(&raw mut key, Some(at_end)) } != 0;
-    if !refused {
-        KEY.store(key + 1, Ordering::Relaxed);
-    }
+    // Two threads that come at once make two keys, of which one is not used.
+    let made = (!refused).then(|| KEY.compare_exchange(0, key + 1, Ordering::Relaxed, Ordering::Relaxed))?;
+    Some(made.err().unwrap_or(key + 1) - 1)
 }
 
 /// Writes an event on the way that needs nothing: the thread may write, and there is room. `words` is called when the
@@ -95,20 +99,23 @@ unsafe fn put(at: *mut u64, words: Words, count: usize) {
     unsafe { at.write_volatile(words[0]) };
 }
 
-/// Writes an event where [`write`] could not.
+/// Writes an event where [`write`] could not. `words` is called when the clock has started.
 #[cold]
 #[inline(never)]
-pub(crate) fn write_slow(count: usize, words: Words) {
+pub(crate) fn write_slow(count: usize, words: impl FnOnce() -> Words) {
     if switch::generation() != OFF {
-        sys::keeping_errno(|| with_record(|thread| thread.append(&words[..count])));
+        sys::keeping_errno(|| {
+            if switch::generation() == UNKNOWN {
+                start::start();
+            }
+            let words = words();
+            with_record(|thread| thread.append(&words[..count]));
+        });
     }
 }
 
 /// Runs something with the calling thread's record, which is made if it is missing.
 fn with_record(work: impl FnOnce(&mut Thread)) {
-    if switch::generation() == UNKNOWN {
-        start::start();
-    }
     let generation = switch::generation();
     if generation == OFF || generation == UNKNOWN {
         return;
@@ -148,13 +155,16 @@ fn with_record(work: impl FnOnce(&mut Thread)) {
 
 /// Makes the record of the calling thread, out of an old one if there is one. Null where there is no memory.
 fn make(generation: u64, old: *mut Thread) -> *mut Thread {
-    let thread: *mut Thread = if old.is_null() { sys::map_memory(BYTES).cast() } else { old };
+    let thread: *mut Thread = if old.is_null() { sys::map_memory(RECORD_BYTES).cast() } else { old };
     let head = chunks::head();
     if thread.is_null() || head.is_null() {
         return ptr::null_mut();
     }
     // SAFETY: the head lives for ever.
     let number = unsafe { (*head).threads.fetch_add(1, Ordering::Relaxed) };
+    if number > 0 {
+        switch::note_threads();
+    }
     let made = Thread {
         open: generation,
         at: ptr::null_mut(),
@@ -169,11 +179,10 @@ fn make(generation: u64, old: *mut Thread) -> *mut Thread {
     };
     // SAFETY: a page of its own.
     unsafe { thread.write(made) };
-    let key = KEY.load(Ordering::Relaxed);
-    if key != 0 {
+    if let Some(key) = key() {
         // It may allocate, which the thread's word refuses to record.
         // SAFETY: the key is there.
-        unsafe { libc::pthread_setspecific(key - 1, thread.cast::<c_void>()) };
+        unsafe { libc::pthread_setspecific(key, thread.cast::<c_void>()) };
     }
     thread
 }
@@ -205,11 +214,13 @@ impl Thread {
 
     fn append_to(&self, chunk: &mut Chunk, words: &[u64]) {
         if chunk.room() < words.len() {
-            let is_first = chunk.room() == 0 && self.at.is_null();
-            chunk.close();
-            let Some(claimed) = chunks::claim(is_first) else { return };
-            *chunk = claimed;
-            append_event(chunk, other(Sub::Thread, self.number.into(), switch::ticks_before(), 0));
+            if chunk.limit().is_null() {
+                let Some(claimed) = chunks::claim(true) else { return };
+                *chunk = claimed;
+            } else if chunks::move_out(chunk).is_none() {
+                return;
+            }
+            append_event(chunk, other(Sub::Thread, self.number.into(), switch::ticks_before(), chunks::serial()));
             maps::note_changes();
         }
         let mut all = [0; 3];
@@ -246,7 +257,7 @@ impl Thread {
 
 /// Appends an event to a chunk that has room.
 fn append_event(chunk: &mut Chunk, words: Words) {
-    // SAFETY: a new chunk has room, and the rest of another at least as much.
+    // SAFETY: an empty chunk has room, and the rest of another at least as much.
     unsafe { put(chunk.at, words, 3) };
     chunk.at = chunk.at.wrapping_add(3);
 }
@@ -287,5 +298,5 @@ unsafe extern "C" fn at_end(record: *mut c_void) {
         thread.nested.close();
     }
     // SAFETY: the record is not used again.
-    unsafe { sys::unmap(record.cast(), BYTES) };
+    unsafe { sys::unmap(record.cast(), RECORD_BYTES) };
 }

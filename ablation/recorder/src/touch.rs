@@ -83,7 +83,7 @@ pub(crate) fn watch(address: usize, size: usize, zeroed: bool) {
     }
     let at = place(address);
     let before = KEYS[at].load(Ordering::Relaxed);
-    let is_full = before != 0 && REFUSED.fetch_add(1, Ordering::Relaxed) % PATIENCE != 0;
+    let is_full = before != 0 && !REFUSED.fetch_add(1, Ordering::Relaxed).is_multiple_of(PATIENCE);
     if before == 1 || is_full || KEYS[at].compare_exchange(before, 1, Ordering::Acquire, Ordering::Relaxed).is_err() {
         return;
     }

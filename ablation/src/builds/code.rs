@@ -16,9 +16,9 @@ pub(super) fn sha256_of_code(path: &Path) -> Option<String> {
     let mut hasher = Sha256::new();
     let mut any = false;
     for section in file.sections() {
-        let SectionFlags::Elf { sh_flags } = section.flags() else { return None };
+        let SectionFlags::Elf { sh_flags, .. } = section.flags() else { return None };
         let name = section.name().ok()?;
-        if sh_flags & u64::from(object::elf::SHF_ALLOC) == 0 || name == BUILD_ID {
+        if (sh_flags & object::elf::SHF_ALLOC).0 == 0 || name == BUILD_ID {
             continue;
         }
         any = true;

@@ -54,6 +54,7 @@ impl Header {
 
 /// How a trace was made.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct About {
     /// The program and its arguments.
     pub program: Vec<String>,
@@ -77,6 +78,7 @@ pub struct About {
 
 /// One thread.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct ThreadHeader {
     /// Its name, or an empty text.
     pub name: String,
@@ -92,6 +94,7 @@ pub struct ThreadHeader {
 
 /// A call site of an allocation.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Site {
     /// Index of its module; `None` where the code is in no file.
     pub module: Option<u32>,
@@ -103,6 +106,7 @@ pub struct Site {
 
 /// A file with code.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Module {
     /// Its path.
     pub path: String,
@@ -112,6 +116,7 @@ pub struct Module {
 
 /// How far objects were written before they were freed.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct TouchModel {
     /// One allocation in so many was watched.
     pub one_in: u64,
@@ -133,6 +138,7 @@ impl TouchModel {
 
 /// What was found of objects of a size.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct TouchClass {
     /// The largest size of the class, in bytes, a power of two; the class begins above half of it.
     pub size_max: u64,

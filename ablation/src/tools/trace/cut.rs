@@ -96,7 +96,7 @@ fn bounds(trace: &Trace, part: Part) -> Result<Bounds, TraceToolError> {
         }
         let bounds = found.get_or_insert_with(|| Bounds {
             operations: number..number,
-            from_ns: moment.at_ns,
+            from_ns: if let Part::Time(from, _) = part { from } else { moment.at_ns },
             to_ns: moment.at_ns,
             threads: BTreeSet::new(),
         });

@@ -63,6 +63,8 @@ pub(super) struct Stretch {
     pub(super) from: u64,
     pub(super) words: usize,
     pub(super) first: u64,
+    /// Another with this number is the same.
+    serial: u64,
 }
 
 /// What is known of a thread.
@@ -111,7 +113,9 @@ impl Raw {
         }
         let one_in = head_u32(&bytes, std::mem::offset_of!(Head, one_in));
         raw.touch = touch.model(one_in);
-        raw.stretches.sort_by_key(|stretch| (stretch.thread, stretch.first, stretch.from));
+        // The longer one of two comes first.
+        raw.stretches.sort_by_key(|stretch| (stretch.serial, std::cmp::Reverse(stretch.words)));
+        raw.stretches.dedup_by_key(|stretch| stretch.serial);
         Ok(raw)
     }
 
@@ -157,7 +161,7 @@ impl Raw {
                 }
                 if sub == Sub::Thread as u8 {
                     self.stretches.extend(open.take());
-                    open = Some(Stretch { thread: value as u32, from: place, words: 0, first: ticks });
+                    open = Some(Stretch { thread: value as u32, from: place, words: 0, first: ticks, serial: second });
                 }
                 touch.add(sub, value, second);
                 if let Some(open) = open {

@@ -3,25 +3,17 @@
 mod amounts;
 mod counts;
 mod page;
+mod subject;
 mod text;
 
-use super::{TraceToolError, open};
+use super::error::TraceToolError;
+use super::open::open;
 use crate::report::document::Document;
 use crate::tools::results::form::InForms;
-use ablate_trace::{CutOff, Header};
 use counts::{Counts, count};
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
-
-/// A trace that was read to its end.
-#[derive(Debug)]
-pub(crate) struct Info {
-    path: PathBuf,
-    bytes: u64,
-    header: Header,
-    cut_off: Option<CutOff>,
-    counts: Counts,
-}
+use std::path::Path;
+use subject::Info;
 
 /// Reads a trace to its end.
 ///
@@ -32,13 +24,6 @@ pub(crate) fn info(path: &Path) -> Result<Info, TraceToolError> {
     let counts = count(&trace)?;
     let (header, cut_off) = (trace.header().clone(), trace.cut_off().cloned());
     Ok(Info { path: path.to_owned(), bytes: trace.file_bytes(), header, cut_off, counts })
-}
-
-impl Info {
-    /// Whether the file has all that was written.
-    pub(crate) fn is_whole(&self) -> bool {
-        self.cut_off.is_none()
-    }
 }
 
 impl InForms for Info {

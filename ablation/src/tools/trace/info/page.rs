@@ -1,7 +1,7 @@
 //! The page with figures.
 
-use super::Info;
 use super::amounts::{bytes, size_class};
+use super::subject::Info;
 use super::text::{answer, by_allocations, lifetime, parts, remarks, site_name};
 use crate::report::document::Document;
 use crate::report::figure::bars::{self, Bar};

@@ -1,7 +1,7 @@
 //! What a trace has, for people: the answer first, then a table for each question.
 
-use super::Info;
 use super::amounts::{bytes, size_class, time};
+use super::subject::Info;
 use crate::report::document::{Document, Table};
 use crate::report::number::{MISSING, number, part};
 use crate::support::count::{counted, grouped};

@@ -1,0 +1,96 @@
+// Does what its argument says, with known numbers of calls to the allocator.
+#define _GNU_SOURCE
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define OBJECTS 3000
+static void *volatile objects[OBJECTS];
+
+// 3,000 objects of 48 bytes, 500 of them zeroed; one grows ten times; half of them are freed.
+static void known(void) {
+    for (int i = 0; i < OBJECTS; i++) {
+        objects[i] = i % 6 == 0 ? calloc(6, 8) : malloc(48);
+        memset(objects[i], i, 24);
+    }
+    for (int i = 1; i <= 10; i++) objects[0] = realloc(objects[0], 1000 * i);
+    for (int i = 0; i < OBJECTS; i += 2) free(objects[i]);
+}
+
+static void *consume(void *unused) {
+    pthread_setname_np(pthread_self(), "consumer");
+    for (int i = 0; i < OBJECTS; i++) {
+        while (!objects[i]) {}
+        free(objects[i]);
+    }
+    return unused;
+}
+
+// 3,000 objects, each freed by another thread as soon as it is there.
+static void threads(void) {
+    pthread_t thread;
+    pthread_create(&thread, 0, consume, 0);
+    for (int i = 0; i < OBJECTS; i++) objects[i] = malloc(i % 500);
+    pthread_join(thread, 0);
+}
+
+static void *few(void *unused) {
+    free(malloc(10));
+    return unused;
+}
+
+// 200 threads, one after the other.
+static void churn(void) {
+    for (int i = 0; i < 200; i++) {
+        pthread_t thread;
+        pthread_create(&thread, 0, few, 0);
+        pthread_join(thread, 0);
+    }
+}
+
+// 200,000 pairs in the child of a fork.
+static void forks(void) {
+    known();
+    pid_t child = fork();
+    if (child == 0) {
+        for (int i = 0; i < 200000; i++) free(malloc(i % 300));
+        _exit(0);
+    }
+    waitpid(child, 0, 0);
+}
+
+static volatile int ticks;
+
+static void on_tick(int signal) {
+    (void)signal;
+    ticks++;
+    for (int i = 0; i < 50; i++) free(malloc(77));
+}
+
+// Allocates while a handler that allocates interrupts it, 200 times. The allocator must be safe for that.
+static void handler(void) {
+    struct itimerval every = {{0, 50}, {0, 50}};
+    signal(SIGALRM, on_tick);
+    setitimer(ITIMER_REAL, &every, 0);
+    while (ticks < 200) free(malloc(33));
+    every.it_value.tv_usec = every.it_interval.tv_usec = 0;
+    setitimer(ITIMER_REAL, &every, 0);
+}
+
+int main(int count, char **words) {
+    const char *what = count > 1 ? words[1] : "";
+    if (!strcmp(what, "known")) known();
+    if (!strcmp(what, "threads")) threads();
+    if (!strcmp(what, "churn")) churn();
+    if (!strcmp(what, "forks")) forks();
+    if (!strcmp(what, "handler")) handler();
+    if (!strcmp(what, "many")) for (int i = 0; i < 200000; i++) free(malloc(i % 300));
+    if (!strcmp(what, "killed")) { known(); kill(getpid(), SIGKILL); }
+    if (!strcmp(what, "execs")) { known(); execl("/proc/self/exe", words[0], "many", (char *)0); }
+    return count > 2 ? atoi(words[2]) : 0;
+}
