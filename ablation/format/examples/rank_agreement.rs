@@ -3,7 +3,8 @@
 //! `rank_agreement DIR` takes the folder of a study whose workloads `NAME-replay…` stand beside a workload `NAME`, and prints
 //! for each pair the values, both orders and their rank correlations. `just trace-check` runs such a study first.
 
-use ablate_format::{CellRow, EffectsFile, read_effects};
+use ablate_format::effects::CellRow;
+use ablate_format::{EffectsFile, read_effects};
 use ablate_stats::rank::{kendall, kendall_p, ranks, spearman};
 use std::path::PathBuf;
 use std::process::ExitCode;
