@@ -82,10 +82,12 @@ fn pair(
     replay: &str,
     quantity: Quantity,
 ) -> Option<(String, Option<(f64, f64)>)> {
-    let value = |workload: &str, allocator: &str, treatment: &Option<String>| {
-        let mut rows = effects.cells.iter();
-        let row =
-            rows.find(|row| row.workload == workload && row.allocator == allocator && row.treatment == *treatment);
+    // The subject may tell the allocator that served it in one workload and not in the other.
+    let is_same = |one: &CellRow, other: &CellRow| {
+        one.treatment == other.treatment && (one.treatment.is_some() || one.allocator == other.allocator)
+    };
+    let replayed = |of: &CellRow| {
+        let row = effects.cells.iter().find(|row| row.workload == replay && is_same(row, of));
         row.and_then(|row| quantity.of(row))
     };
     let mut rows: Vec<(String, f64, f64)> = Vec::new();
@@ -94,7 +96,7 @@ fn pair(
         if row.treatment.as_deref().is_some_and(|treatment| treatment != "baseline") {
             continue;
         }
-        if let (Some(of), Some(with)) = (quantity.of(row), value(replay, &row.allocator, &row.treatment)) {
+        if let (Some(of), Some(with)) = (quantity.of(row), replayed(row)) {
             let name = if row.treatment.is_some() { "nothing preloaded" } else { &row.allocator };
             rows.push((name.to_owned(), of, with));
         }
@@ -104,12 +106,12 @@ fn pair(
     }
     rows.sort_by(|a, b| a.1.total_cmp(&b.1));
     let (of, with): (Vec<f64>, Vec<f64>) = rows.iter().map(|row| (row.1, row.2)).unzip();
-    let (places, replayed) = (ranks(&of), ranks(&with));
+    let (places, other_places) = (ranks(&of), ranks(&with));
     let mut text = format!("  {:<20} {:>10} {:>10} {:>6} {:>6}\n", "allocator", "program", "replay", "place", "place");
     for (at, (name, a, b)) in rows.iter().enumerate() {
         // Each against the best of its column.
         let (a, b) = (a / least(&of), b / least(&with));
-        text += &format!("  {name:<20} {a:>10.3} {b:>10.3} {:>6} {:>6}\n", places[at], replayed[at]);
+        text += &format!("  {name:<20} {a:>10.3} {b:>10.3} {:>6} {:>6}\n", places[at], other_places[at]);
     }
     let found = spearman(&of, &with).zip(kendall(&of, &with));
     match (found, kendall_p(&of, &with)) {
