@@ -9,9 +9,15 @@ use super::layout::{Layout, Place, UNIT};
 use super::plan::{ReplayPlan, Touch};
 use super::script::{Counts, Decoded, Spawn, ThreadScript};
 use ablate_trace::{Action, Header, Object};
+use std::collections::VecDeque;
 
 /// Requests that the proof of the allocator makes: one more than it judges.
 pub(super) const PROOF_REQUESTS: usize = crate::proof::BLOCKS + 1;
+
+/// How many slots of shared objects rest after their free before one is taken again.
+const RESTING: usize = 1 << 14;
+/// Of an object whose id the trace does not have.
+const NO_PLACE: &str = "its object has no place in the trace's table";
 
 /// Why a step is refused.
 pub(super) enum Wrong {
@@ -22,6 +28,7 @@ pub(super) enum Wrong {
 /// A live object.
 #[derive(Debug, Clone, Copy)]
 struct Live {
+    slot: u32,
     size: u64,
     align: u64,
     /// `None` for shared objects, and where no addresses are computed.
@@ -48,7 +55,11 @@ pub(super) struct Decoder {
     live: Vec<Option<Live>>,
     live_bytes: u64,
     layout: Option<Layout>,
-    /// Addresses of shared objects, which are known at the end: thread, place in its list, id.
+    /// The operations of each shared slot so far, the slots that are free, and the slot of each of the trace's shared ids.
+    turns: Vec<u32>,
+    resting: VecDeque<u32>,
+    shared_slots: Vec<u32>,
+    /// Addresses of shared objects, which are known at the end: thread, place in its list, slot.
     shared_addresses: Vec<(u32, u32, u32)>,
     touch: Touch,
     keeps_gaps: bool,
@@ -69,7 +80,6 @@ impl Decoder {
         Decoder {
             counts: Counts {
                 threads: count as u64,
-                objects: header.objects().into(),
                 first_shared: header.first_shared().into(),
                 touch: touch as u64,
                 ..Counts::default()
@@ -89,7 +99,10 @@ impl Decoder {
             latest: 0,
             live: vec![None; header.objects() as usize],
             live_bytes: 0,
-            layout: plan.precomputed.then(|| Layout::new(count, shared)),
+            layout: plan.precomputed.then(|| Layout::new(count)),
+            turns: Vec::new(),
+            resting: VecDeque::new(),
+            shared_slots: vec![0; shared],
             shared_addresses: Vec::new(),
             touch,
             keeps_gaps: plan.gaps > 0.0,
@@ -187,17 +200,34 @@ impl Decoder {
         }
     }
 
-    /// The entry that waits for an object's turn; whether it is shared.
-    fn turn(&mut self, thread: u32, object: Object) -> Result<bool, Wrong> {
+    /// The slot of an object, and whether it is shared. Then an entry waits for its turn.
+    ///
+    /// Slots of shared objects are this program's own. A slot that became free rests for long, because the thread that takes
+    /// it waits for the free, as no program does.
+    fn slot(&mut self, thread: u32, object: Object, is_new: bool) -> Result<(u32, bool), Wrong> {
         self.counts.handovers += u64::from(object.handed_over);
-        match object.turn {
-            None => Ok(false),
-            Some(turn) if turn < OTHER_MAX => {
-                self.push(thread, Entry::of(Kind::Wait, object.id, (1, 1), turn, true));
-                Ok(true)
-            }
-            Some(turn) => Err(Wrong::TooLarge(format!("one id has more than {turn} operations"))),
+        if object.turn.is_none() {
+            return Ok((object.id, false));
         }
+        let id = object.id.checked_sub(self.counts.first_shared as u32).map(|id| id as usize);
+        let id = id.filter(|id| *id < self.shared_slots.len()).ok_or(Wrong::Damaged(NO_PLACE))?;
+        if is_new {
+            let rested = if self.resting.len() > RESTING { self.resting.pop_front() } else { None };
+            self.shared_slots[id] = rested.unwrap_or_else(|| {
+                self.turns.push(0);
+                self.turns.len() as u32 - 1
+            });
+        }
+        let shared = self.shared_slots[id];
+        let turn = self.turns.get_mut(shared as usize).ok_or(Wrong::Damaged("its object is not live"))?;
+        if *turn >= OTHER_MAX {
+            return Err(Wrong::TooLarge(format!("one object has more than {turn} operations")));
+        }
+        let slot = self.counts.first_shared as u32 + shared;
+        let wait = Entry::of(Kind::Wait, slot, (1, 1), *turn, true);
+        *turn += 1;
+        self.push(thread, wait);
+        Ok((slot, true))
     }
 
     fn allocate(
@@ -209,16 +239,16 @@ impl Decoder {
         site: u32,
     ) -> Result<(), Wrong> {
         let size = checked_size(size, align)?;
-        let is_shared = self.turn(thread, object)?;
         if self.live_mut(object)?.is_some() {
             return Err(Wrong::Damaged("its object is live already"));
         }
-        let place = self.place(thread, object, is_shared, size, align);
-        *self.live_mut(object)? = Some(Live { size, align, place });
+        let (slot, is_shared) = self.slot(thread, object, true)?;
+        let place = self.place(thread, slot, is_shared, size, align);
+        *self.live_mut(object)? = Some(Live { slot, size, align, place });
         self.counts.allocations += 1;
         self.grow(0, size);
         let kind = if zeroed { Kind::Zeroed } else { Kind::Allocate };
-        self.work(thread, Entry::of(kind, object.id, (size, align), site, is_shared));
+        self.work(thread, Entry::of(kind, slot, (size, align), site, is_shared));
         if self.proof_sizes.len() < PROOF_REQUESTS && u32::try_from(size).is_ok() {
             self.proof_sizes.push(size.max(UNIT) as u32);
         }
@@ -226,8 +256,8 @@ impl Decoder {
     }
 
     fn reallocate(&mut self, thread: u32, object: Object, size: u64, site: u32) -> Result<(), Wrong> {
-        let is_shared = self.turn(thread, object)?;
         let live = self.live_mut(object)?.ok_or(Wrong::Damaged("its object is not live"))?;
+        let (slot, is_shared) = self.slot(thread, object, false)?;
         let size = checked_size(size, live.align)?;
         let place = match (live.place, &mut self.layout) {
             (Some(place), Some(layout)) => {
@@ -235,32 +265,35 @@ impl Decoder {
                 self.address(thread, place.at)?;
                 Some(place)
             }
-            _ => self.place(thread, object, is_shared, size, live.align),
+            _ => self.place(thread, slot, is_shared, size, live.align),
         };
         *self.live_mut(object)? = Some(Live { size, place, ..live });
         self.counts.reallocations += 1;
         self.grow(live.size, size);
-        self.work(thread, Entry::of(Kind::Reallocate, object.id, (size, live.align), site, is_shared));
-        self.push(thread, Entry::of(Kind::Before, object.id, (live.size, live.align), 0, false));
-        self.read_back(object);
+        self.work(thread, Entry::of(Kind::Reallocate, slot, (size, live.align), site, is_shared));
+        self.push(thread, Entry::of(Kind::Before, slot, (live.size, live.align), 0, false));
+        self.read_back(slot);
         Ok(())
     }
 
     fn free(&mut self, thread: u32, object: Object) -> Result<(), Wrong> {
-        let is_shared = self.turn(thread, object)?;
         let live = self.live_mut(object)?.take().ok_or(Wrong::Damaged("its object is not live"))?;
+        let (slot, is_shared) = self.slot(thread, object, false)?;
+        if is_shared {
+            self.resting.push_back(slot - self.counts.first_shared as u32);
+        }
         if let (Some(place), Some(layout)) = (live.place, &mut self.layout) {
             layout.give(thread, place);
         }
         self.counts.frees += 1;
         self.live_bytes -= live.size;
-        self.work(thread, Entry::of(Kind::Free, object.id, (live.size, live.align), 0, is_shared));
-        self.read_back(object);
+        self.work(thread, Entry::of(Kind::Free, slot, (live.size, live.align), 0, is_shared));
+        self.read_back(slot);
         Ok(())
     }
 
     fn live_mut(&mut self, object: Object) -> Result<&mut Option<Live>, Wrong> {
-        self.live.get_mut(object.id as usize).ok_or(Wrong::Damaged("its object has no place in the trace's table"))
+        self.live.get_mut(object.id as usize).ok_or(Wrong::Damaged(NO_PLACE))
     }
 
     fn grow(&mut self, before: u64, size: u64) {
@@ -275,20 +308,20 @@ impl Decoder {
     }
 
     /// A byte of the object is read back.
-    fn read_back(&mut self, object: Object) {
+    fn read_back(&mut self, slot: u32) {
         if self.touch != Touch::None {
-            self.counts.evidence = self.counts.evidence.wrapping_add(byte_of(object.id).into());
+            self.counts.evidence = self.counts.evidence.wrapping_add(byte_of(slot).into());
         }
     }
 
     /// A new place for an object, where addresses are computed.
-    fn place(&mut self, thread: u32, object: Object, is_shared: bool, size: u64, align: u64) -> Option<Place> {
+    fn place(&mut self, thread: u32, slot: u32, is_shared: bool, size: u64, align: u64) -> Option<Place> {
         let layout = self.layout.as_mut()?;
         let addresses = &mut self.threads[thread as usize].addresses;
         if is_shared {
-            let id = object.id - self.counts.first_shared as u32;
-            layout.shared(id, size, align);
-            self.shared_addresses.push((thread, addresses.len() as u32, id));
+            let shared = slot - self.counts.first_shared as u32;
+            layout.shared(shared, size, align);
+            self.shared_addresses.push((thread, addresses.len() as u32, shared));
             addresses.push(0);
             return None;
         }
@@ -329,9 +362,8 @@ impl Decoder {
             }
         }
         let (main, mut leftovers) = (self.main.unwrap_or_default(), Vec::new());
-        for (id, live) in self.live.iter().enumerate() {
-            let Some(Live { size, align, .. }) = live else { continue };
-            leftovers.push(Entry::of(Kind::Free, id as u32, (*size, *align), 0, false));
+        for Live { slot, size, align, .. } in self.live.iter().flatten() {
+            leftovers.push(Entry::of(Kind::Free, *slot, (*size, *align), 0, false));
         }
         for entry in &leftovers {
             self.counts.evidence = self.counts.evidence.wrapping_add(entry.evidence());
@@ -348,13 +380,14 @@ impl Decoder {
             if bytes / UNIT > u32::MAX.into() {
                 return Err(too_many_addresses());
             }
-            for (thread, at, id) in &self.shared_addresses {
-                let unit = places[*id as usize] / UNIT;
+            for (thread, at, shared) in &self.shared_addresses {
+                let unit = places[*shared as usize] / UNIT;
                 self.threads[*thread as usize].addresses[*at as usize] = unit as u32;
             }
             self.counts.layout_bytes = bytes;
         }
         self.counts.main = main.into();
+        self.counts.objects = self.counts.first_shared + self.turns.len() as u64;
         Ok(Decoded {
             counts: self.counts,
             threads: self.threads,

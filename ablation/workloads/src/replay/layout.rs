@@ -1,7 +1,7 @@
 //! Addresses for an allocator that costs nothing: computed from the trace before anything is timed.
 //!
 //! A thread reuses the memory of the objects that it freed itself, the last one first, by classes of sizes. Objects that pass
-//! between threads have a place for each id, which is as large as the largest of them: an id is reused only after its free,
+//! between threads have a place for each slot, which is as large as the largest of them: a slot is reused only after a free,
 //! so no thread takes memory that another still uses. The bound knows the future in no other way.
 
 use std::collections::HashMap;
@@ -31,16 +31,15 @@ struct Own {
 #[derive(Debug, Default)]
 pub(super) struct Layout {
     threads: Vec<Own>,
-    /// Of each shared id, the most bytes and the largest alignment.
+    /// Of each shared slot, the most bytes and the largest alignment.
     shared: Vec<(u64, u64)>,
     end: u64,
 }
 
 impl Layout {
-    /// For so many threads and ids of objects that pass between them.
-    pub(super) fn new(threads: usize, shared: usize) -> Layout {
-        let own = || Own::default();
-        Layout { threads: (0..threads).map(|_| own()).collect(), shared: vec![(0, 1); shared], end: 0 }
+    /// For so many threads.
+    pub(super) fn new(threads: usize) -> Layout {
+        Layout { threads: (0..threads).map(|_| Own::default()).collect(), shared: Vec::new(), end: 0 }
     }
 
     /// A place for an object of a thread's own.
@@ -80,13 +79,16 @@ impl Layout {
         self.threads[thread as usize].free.entry((place.size, place.align)).or_default().push(place.at);
     }
 
-    /// A shared id has an object of this size.
-    pub(super) fn shared(&mut self, id: u32, size: u64, align: u64) {
-        let most = &mut self.shared[id as usize];
+    /// A shared slot has an object of this size.
+    pub(super) fn shared(&mut self, slot: u32, size: u64, align: u64) {
+        if self.shared.len() <= slot as usize {
+            self.shared.resize(slot as usize + 1, (0, 1));
+        }
+        let most = &mut self.shared[slot as usize];
         *most = (most.0.max(size), most.1.max(align));
     }
 
-    /// The places of the shared ids, and the bytes of everything.
+    /// The places of the shared slots, and the bytes of everything.
     pub(super) fn finish(mut self) -> (Vec<u64>, u64) {
         let places = self.shared.iter().map(|(size, align)| {
             let at = self.end.next_multiple_of((*align).max(64));
@@ -110,7 +112,7 @@ mod tests {
 
     #[test]
     fn what_was_freed_last_comes_first_and_nothing_overlaps() {
-        let mut layout = Layout::new(2, 0);
+        let mut layout = Layout::new(2);
         let (first, second) = (layout.take(0, 100, 1), layout.take(0, 100, 1));
         let other = layout.take(1, 100, 1);
         layout.give(0, first);
@@ -126,7 +128,7 @@ mod tests {
 
     #[test]
     fn an_object_moves_only_when_its_class_changes() {
-        let mut layout = Layout::new(1, 0);
+        let mut layout = Layout::new(1);
         let place = layout.take(0, 100, 16);
         assert_eq!(layout.resize(0, place, 112), place);
         let grown = layout.resize(0, place, 500);
@@ -135,8 +137,8 @@ mod tests {
     }
 
     #[test]
-    fn a_shared_id_has_room_for_the_largest() {
-        let mut layout = Layout::new(1, 3);
+    fn a_shared_slot_has_room_for_the_largest() {
+        let mut layout = Layout::new(1);
         layout.shared(0, 10, 1);
         layout.shared(0, 1000, 16);
         layout.shared(2, 50, 4096);
