@@ -21,8 +21,12 @@ use core::sync::atomic::{AtomicU32, AtomicU64};
 pub const HEAD_BYTES: u64 = 4096;
 /// Bytes of a chunk.
 pub const CHUNK_BYTES: u64 = 128 << 10;
-/// The first bytes of the file.
-pub const MAGIC: u64 = u64::from_le_bytes(*b"ABLRAW01");
+/// The first bytes of the file: letters, and what the layout is made of. A reader that was built with another layout finds
+/// another number.
+pub const MAGIC: u64 = u64::from_le_bytes(*b"ABLRAW\0\0")
+    | ((size_of::<Head>() as u64 ^ CHUNK_BYTES ^ core::mem::offset_of!(Head, lost) as u64 ^ LAYOUT) & 0xffff) << 48;
+/// Raised when the meaning of events changes.
+const LAYOUT: u64 = 1 << 12;
 /// The environment variable that says where to record: the process that asks, 1 for all processes or 0, the largest file in
 /// bytes or 0, how many allocations to one watched or 0, and the folder, with a blank between.
 pub const VARIABLE: &str = "ABLATE_TRACE_INTO";

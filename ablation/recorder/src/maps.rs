@@ -24,8 +24,19 @@ static LINES: Lines =
 /// How many libraries were loaded and unloaded when the lines were written last.
 static CHANGES: AtomicU64 = AtomicU64::new(0);
 
+/// Whether the loader may be asked. In the child of a fork, its lock may be that of a thread that is not there.
+static MAY_ASK: AtomicBool = AtomicBool::new(false);
+
+/// Sets whether the loader may be asked.
+pub(crate) fn ask_loader(may: bool) {
+    MAY_ASK.store(may, Ordering::Relaxed);
+}
+
 /// Writes the lines if libraries came or went since the last time.
 pub(crate) fn note_changes() {
+    if !MAY_ASK.load(Ordering::Relaxed) {
+        return;
+    }
     let mut changes = 0_u64;
     // SAFETY: the function is called at once, with this number's place.
     unsafe { libc::dl_iterate_phdr(Some(count), (&raw mut changes).cast()) };

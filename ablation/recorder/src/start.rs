@@ -4,7 +4,7 @@
 use crate::chunks::{self, PATH, PATH_MAX};
 use crate::layout::{ALLOCATOR_MAX, CLOCK_COUNTER, CLOCK_MONOTONIC, CLOCK_TSC, COMMAND_MAX, Head, MAGIC, VARIABLE};
 use crate::switch::{self, OFF};
-use crate::{arch, next, sys, touch};
+use crate::{arch, maps, next, sys, touch};
 use core::cell::UnsafeCell;
 use core::ffi::{CStr, c_char};
 use core::fmt::Write as _;
@@ -59,6 +59,7 @@ pub(crate) fn start() {
         // SAFETY: only this thread is here.
         unsafe { read_environment(environment) };
     }
+    maps::ask_loader(!is_fork);
     // SAFETY: read above, or by the parent.
     let asked = unsafe { (*KEPT.0.get()).0 };
     let wanted = asked.filter(|asked| asked.children || (!is_fork && sys::parent() == asked.by));

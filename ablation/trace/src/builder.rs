@@ -294,13 +294,14 @@ impl<S: Read + Write + Seek> Builder<S> {
         Ok(header)
     }
 
-    /// A hundredth of the gaps within threads is not above it.
+    /// A tenth of the gaps within threads is not above it. Fewer would not do: of two calls that follow each other at once, a
+    /// processor may read both times together.
     fn floor_ns(&self) -> Option<u64> {
         let all: u64 = self.gaps.iter().sum();
         let mut below = 0;
         let code = self.gaps.iter().position(|count| {
             below += count;
-            below * 100 >= all.max(1)
+            below * 10 >= all.max(1)
         })?;
         let code = code as u8;
         (all > 0 && code != gap::ESCAPE).then(|| gap::unpack(code))

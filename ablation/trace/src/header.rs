@@ -21,8 +21,7 @@ pub struct Header {
     pub operations: u64,
     /// Nanoseconds from the beginning of the trace to its last operation.
     pub duration_ns: u64,
-    /// The 100th part of the gaps within threads is not above this, in nanoseconds: what a call and its recording take at
-    /// least. A replay that keeps the times between operations takes it off each. `None` where there are no short gaps.
+    /// A tenth of the gaps within threads is not above this, in nanoseconds: what a short call and its recording take. A replay that keeps the times between operations takes it off each. `None` where there are no short gaps.
     pub floor_ns: Option<u64>,
     /// Where allocations came from.
     pub sites: Vec<Site>,

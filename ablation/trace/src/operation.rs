@@ -23,7 +23,7 @@ pub enum Action {
         /// The thread that is started.
         thread: u32,
     },
-    /// Waits for the end of another thread.
+    /// Waits for the end of another thread, which is waited for once.
     Join {
         /// The thread that ended.
         thread: u32,

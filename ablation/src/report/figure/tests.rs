@@ -1,7 +1,9 @@
 //! Every drawing is drawn, whatever the values, and has what it is given.
 
+use super::bars::{self, Bar};
 use super::forest::{self, Axis, Row};
 use super::grid::{self, Square};
+use super::line;
 use super::plane::{self, Place};
 use super::strips::{self, Strip};
 use super::timeline;
@@ -33,6 +35,23 @@ fn a_forest_plot_has_a_row_for_each_name_and_the_noise_floor() {
     // A row of which nothing is known has its name alone.
     let unknown = Row { mark: None, ..rows[0].clone() };
     assert_eq!(forest::draw(&[unknown], Axis::of(""), None).matches("<circle").count(), 0);
+}
+
+#[test]
+fn bars_and_lines_are_drawn_whatever_the_values() {
+    let bar = |name: &str, value: f64| Bar { name: name.to_owned(), value, text: format!("{value} of all") };
+    let svg = bars::draw(&[bar("64 B", 5.0), bar("4 KiB", 0.0)], "objects");
+    assert_whole(&svg);
+    for text in ["64 B", "4 KiB", "5 of all", "objects"] {
+        assert!(svg.contains(&format!("\n{text}\n")), "{text}: {svg}");
+    }
+    assert_whole(&bars::draw(&[], ""));
+    let svg = line::draw(&[(0.0, 1.0), (0.5, 3.0), (1.0, 2.0)], "seconds", "MiB");
+    assert_whole(&svg);
+    assert!(svg.contains("\nseconds\n") && svg.contains("<polygon"), "{svg}");
+    for few in [&[][..], &[(0.0, 0.0)], &[(1.0, 5.0), (1.0, 5.0)]] {
+        assert_whole(&line::draw(few, "", ""));
+    }
 }
 
 #[test]

@@ -154,6 +154,7 @@ struct Known {
     number: u32,
     has_begun: bool,
     has_ended: bool,
+    is_joined: bool,
 }
 
 impl<'a> Writer<'a> {
@@ -164,6 +165,7 @@ impl<'a> Writer<'a> {
             number: builder.declare(name),
             has_begun: false,
             has_ended: false,
+            is_joined: false,
         };
         let threads = order.into_iter().map(|(number, facts)| (*number, known(&facts.name, builder))).collect();
         Writer { builder, raw, ahead, threads, live: HashMap::default(), sites: Sites::default(), late: 0 }
@@ -207,7 +209,10 @@ impl<'a> Writer<'a> {
             Step::Join { handle } => {
                 let of = |(_, facts): &(&u32, &ThreadFacts)| facts.handle == handle && facts.first <= ticks;
                 let other = self.raw.threads.iter().filter(of).max_by_key(|(_, facts)| facts.first);
-                if let Some(other) = other.and_then(|(other, _)| self.threads.get(other)) {
+                // A handle may be that of a thread without operations, too: the trace has one join of each thread.
+                let other = other.and_then(|(other, _)| self.threads.get_mut(other)).filter(|other| !other.is_joined);
+                if let Some(other) = other {
+                    other.is_joined = true;
                     self.builder.join(number, at_ns, other.number)?;
                 }
             }

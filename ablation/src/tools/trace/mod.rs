@@ -9,6 +9,8 @@ mod open;
 mod raw;
 mod record;
 mod sites;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use cut::{Part, cut};
 pub(crate) use error::TraceToolError;

@@ -22,8 +22,6 @@ pub(super) struct Raw {
     /// Lines of `/proc/self/maps`, as they were noted one after the other.
     pub(super) maps: Vec<String>,
     pub(super) touch: Option<TouchModel>,
-    /// Allocations, reallocations and frees.
-    pub(super) operations: u64,
 }
 
 /// What the head says.
@@ -102,7 +100,6 @@ impl Raw {
             threads: BTreeMap::new(),
             maps: Vec::new(),
             touch: None,
-            operations: 0,
         };
         let mut touch = Touch::default();
         let mut from = HEAD_BYTES;
@@ -167,8 +164,6 @@ impl Raw {
                 if let Some(open) = open {
                     self.learn(open.thread, ticks, sub, second);
                 }
-            } else {
-                self.operations += u64::from(!matches!(event, Event::ReallocateBegin { .. }));
             }
             let Some(stretch) = &mut open else { continue };
             stretch.words += count;

@@ -7,11 +7,13 @@ use crate::report::number::{MISSING, number, part};
 use crate::support::count::{counted, grouped};
 use crate::support::text::shortened;
 
-/// Rows of a table that is cut short unless all are asked for.
+/// Rows of a table that is shortened unless all are asked for.
 const ROWS: usize = 12;
 /// Columns of the drawing of live bytes, and its steps.
 const SPARKS: usize = 60;
 const STEPS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+/// Letters of a call site's name.
+const NAME: usize = 48;
 /// Letters of a program's command line.
 const COMMAND: usize = 60;
 
@@ -127,7 +129,7 @@ fn summary(info: &Info) -> Table {
     if seconds > 0.0 {
         let floor = header
             .floor_ns
-            .map_or(String::new(), |floor| format!("; a call and its recording take {} at least", time(floor)));
+            .map_or(String::new(), |floor| format!("; a short call and its recording take {}", time(floor)));
         table.row([
             "rate",
             &format!("{} million operations per second{floor}", number(kinds.operations as f64 / seconds / 1e6)),
@@ -196,11 +198,23 @@ pub(super) fn site_name(info: &Info, at: usize) -> String {
     let module = site.module.and_then(|module| info.header.modules.get(module as usize));
     let file = module.map(|module| module.path.rsplit('/').next().unwrap_or_default().to_owned());
     match (&site.name, file) {
+        // A function without lines may have several call sites.
+        (Some(name), Some(file)) if !name.ends_with(')') => format!("{name} in {file}+{:#x}", site.offset),
         (Some(name), Some(file)) => format!("{name} in {file}"),
         (Some(name), None) => name.clone(),
         (None, Some(file)) => format!("{file}+{:#x}", site.offset),
         (None, None) => format!("{:#x}", site.offset),
     }
+}
+
+/// A name with at most so many letters, cut in its midst.
+fn cut_short(name: &str, most: usize) -> String {
+    let letters: Vec<char> = name.chars().collect();
+    if letters.len() <= most {
+        return name.to_owned();
+    }
+    let (first, last) = (most / 2, most - most / 2 - 1);
+    letters[..first].iter().chain(['…'].iter()).chain(&letters[letters.len() - last..]).collect()
 }
 
 /// Call sites, the one with the most allocations first.
@@ -218,7 +232,7 @@ fn sites(info: &Info, all: bool) -> (Table, Option<String>) {
     for &at in &order[..shown] {
         let of = info.counts.sites[at];
         table.row([
-            site_name(info, at),
+            if all { site_name(info, at) } else { cut_short(&site_name(info, at), NAME) },
             grouped(of.allocations),
             share(of.allocations, info.counts.kinds.allocations),
             bytes(of.bytes),
