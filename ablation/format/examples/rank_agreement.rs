@@ -86,17 +86,17 @@ fn pair(
     let is_same = |one: &CellRow, other: &CellRow| {
         one.treatment == other.treatment && (one.treatment.is_some() || one.allocator == other.allocator)
     };
-    let replayed = |of: &CellRow| {
-        let row = effects.cells.iter().find(|row| row.workload == replay && is_same(row, of));
-        row.and_then(|row| quantity.of(row))
-    };
     let mut rows: Vec<(String, f64, f64)> = Vec::new();
+    let mut intervals: Vec<[Option<(f64, f64)>; 2]> = Vec::new();
     for row in effects.cells.iter().filter(|row| row.workload == program) {
         // Of the subject only its baseline: the allocator that no peer replaces.
         if row.treatment.as_deref().is_some_and(|treatment| treatment != "baseline") {
             continue;
         }
-        if let (Some(of), Some(with)) = (quantity.of(row), replayed(row)) {
+        let other = effects.cells.iter().find(|other| other.workload == replay && is_same(other, row));
+        let interval = |row: &CellRow| row.value.as_ref().and_then(|value| value.interval);
+        if let (Some(of), Some(with)) = (quantity.of(row), other.and_then(|row| quantity.of(row))) {
+            intervals.push([interval(row), other.and_then(interval)]);
             let name = if row.treatment.is_some() { "nothing preloaded" } else { &row.allocator };
             rows.push((name.to_owned(), of, with));
         }
@@ -121,7 +121,36 @@ fn pair(
         }
         _ => text += "  no rank correlation: all values of a column are equal\n",
     }
+    if quantity == Quantity::Time {
+        let (alike, contrary) = told_apart(&intervals);
+        text += &match alike + contrary {
+            0 => "  no two allocators are told apart in both by their intervals\n".to_owned(),
+            both => format!(
+                "  of {both} pairs of allocators that both tell apart by their intervals, {alike} are ordered alike\n"
+            ),
+        };
+    }
     Some((text, found))
+}
+
+/// Pairs whose intervals do not meet, neither under the program nor in the replay: how many are ordered alike, and contrarily.
+fn told_apart(intervals: &[[Option<(f64, f64)>; 2]]) -> (usize, usize) {
+    let order = |a: Option<(f64, f64)>, b: Option<(f64, f64)>| match (a, b) {
+        (Some(a), Some(b)) if a.1 < b.0 => Some(true),
+        (Some(a), Some(b)) if b.1 < a.0 => Some(false),
+        _ => None,
+    };
+    let (mut alike, mut contrary) = (0, 0);
+    for (at, one) in intervals.iter().enumerate() {
+        for other in &intervals[..at] {
+            match (order(one[0], other[0]), order(one[1], other[1])) {
+                (Some(a), Some(b)) if a == b => alike += 1,
+                (Some(_), Some(_)) => contrary += 1,
+                _ => {}
+            }
+        }
+    }
+    (alike, contrary)
 }
 
 fn least(values: &[f64]) -> f64 {
