@@ -46,6 +46,21 @@ bench-archive NAME:
 servers *NAMES:
     sh configs/run.sh servers "{{runner}}" {{stamp}} {{NAMES}}
 
+# Eight recorded programs: what each part of the default costs on them, beside the peers, into results/. Half an hour once built; two minutes with `--quick`.
+[group('measure')]
+traces *ARGS: (bench-study "traces" ARGS) (bench-archive "traces")
+
+# Whether replays order allocators as the programs themselves do: both orders and their rank correlation.
+[group('measure')]
+trace-check *ARGS: preload
+    configs/traces/check.sh "{{runner}}" {{ARGS}}
+
+# Records traces of configs/traces/ again: `just record-traces database`, or `all`.
+[group('measure')]
+record-traces *NAMES:
+    cargo recorder
+    RUNNER="{{runner}}" configs/traces/record.sh {{NAMES}}
+
 # The measured program alone: `just measure --allocator hakmem --scenario vm --iterations 100`.
 [group('measure')]
 measure *ARGS:

@@ -59,7 +59,11 @@ pub(crate) const ROOMS: &[Room] = &[
     },
     Room { folder: "cli/src/", uses: &["src/"], layers: CLI },
     // The one crate that knows the allocator and speaks the runner's language.
-    Room { folder: "ablation/workloads/src/", uses: &["src/", "ablation/probe/src/"], layers: WORKLOADS },
+    Room {
+        folder: "ablation/workloads/src/",
+        uses: &["src/", "ablation/probe/src/", "ablation/trace/src/"],
+        layers: WORKLOADS,
+    },
 ];
 
 const ALLOCATOR: &[Layer] = &[
@@ -175,8 +179,8 @@ const ALLOCATOR: &[Layer] = &[
 
 const STATS: &[Layer] = &[
     apart(
-        &["distribution.rs", "gamma.rs", "order.rs", "random.rs"],
-        "distributions; the gamma function's relatives; percentiles; the seeded generator",
+        &["distribution.rs", "gamma.rs", "order.rs", "random.rs", "rank.rs"],
+        "distributions; the gamma function's relatives; percentiles; the seeded generator; how far orders agree",
     ),
     apart(
         &["moderated.rs", "sequential.rs"],
@@ -476,6 +480,7 @@ const WORKLOADS: &[Layer] = &[
             "allocator/hakmem.rs",
             "allocator/jemalloc.rs",
             "allocator/mimalloc.rs",
+            "allocator/precomputed.rs",
             "allocator/preloaded.rs",
             "allocator/snmalloc.rs",
             "allocator/system.rs",
@@ -524,9 +529,29 @@ const WORKLOADS: &[Layer] = &[
     layer(&["workload/shapes/"], "picks the driver of a shape"),
     layer(&["workload/drive.rs", "workload/"], "the way that a plan asks for"),
     layer(&["proof.rs"], "which allocator served, by addresses and counts"),
+    apart(
+        &[
+            "replay/call_times.rs",
+            "replay/entry.rs",
+            "replay/gaps.rs",
+            "replay/layout.rs",
+            "replay/plan.rs",
+            "replay/wait.rs",
+        ],
+        "of a replay: times of calls, one step, time between steps, addresses, what is asked for, waiting for a thread",
+    ),
+    apart(&["replay/script.rs", "replay/touching.rs"], "a trace as steps; how objects are used"),
+    layer(&["replay/decoder.rs"], "operations to steps"),
+    layer(&["replay/decode.rs"], "a file to steps"),
+    layer(&["replay/image.rs"], "the steps as tables that no allocator served"),
+    layer(&["replay/context.rs"], "what the threads of a pass share"),
+    layer(&["replay/worker.rs"], "the timed loop"),
+    layer(&["replay/threads.rs"], "the threads that are in it"),
+    layer(&["replay/pass.rs"], "one pass over a trace"),
+    layer(&["replay/"], "which passes are made, and what they give"),
     layer(&["output.rs"], "the line"),
     layer(&["registry.rs"], "all allocators behind one loop"),
-    layer(&["shape_args.rs"], "the options of the memory shapes"),
+    apart(&["replay_args.rs", "shape_args.rs"], "the options of replays; those of the memory shapes"),
     apart(&["args.rs", "list.rs"], "the command line; what there is"),
     layer(&["main.rs"], "the program"),
 ];

@@ -47,6 +47,7 @@ pub mod modes;
 pub mod order;
 pub mod projection;
 pub mod random;
+pub mod rank;
 mod resamples;
 pub mod sequential;
 pub mod series;

@@ -2,6 +2,8 @@
 
 use crate::refused::{Refused, SAMPLES_MAX, THREADS_MAX};
 use crate::registry::{ALLOCATORS, Engine, NamedAllocator};
+use crate::replay::plan::{self as replay, ReplayPlan};
+use crate::replay_args::ReplayArgs;
 use crate::shape_args::ShapeArgs;
 use crate::workload::plan::{Lifetime, LifetimePattern, Rest, RunPlan};
 use crate::workload::scenario::{BYTES, LifetimeRule, SCENARIOS, Scenario, Sizes};
@@ -14,13 +16,15 @@ Examples:
   bench_allocators --list
   bench_allocators --allocator hakmem --scenario small --iterations 10
   bench_allocators --allocator mimalloc --scenario fixed --bytes 64KiB --lifetime ring --touch none --iterations 100000
-  bench_allocators --allocator hakmem --scenario parallel --threads 4 --iterations 100 --json";
+  bench_allocators --allocator hakmem --scenario parallel --threads 4 --iterations 100 --json
+  bench_allocators --allocator hakmem --trace configs/traces/python.trace --passes 5
+  LD_PRELOAD=libjemalloc.so.2 bench_allocators --allocator preloaded --trace configs/traces/python.trace";
 
-/// Measures one allocator in one scenario and prints a table, or one line of JSON.
+/// Measures one allocator in one scenario, or with a recorded trace, and prints a table, or one line of JSON.
 ///
 /// An operation is the life of one block: it is requested, touched and freed. Sizes, order and call sites are drawn from
 /// the seed before the measured part, and are the same for every allocator. Operations are timed in batches; the result
-/// is nanoseconds per operation.
+/// is nanoseconds per operation. With --trace an operation is one recorded call, and passes over the whole trace are timed.
 #[derive(Debug, Parser)]
 #[command(name = "bench_allocators", version, args_override_self = true, after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -29,18 +33,22 @@ pub(crate) struct Args {
     allocator: Option<String>,
 
     /// The scenario: sizes, call sites and lifetimes of the blocks; --list shows all
-    #[arg(long, value_name = "NAME", required_unless_present = "list")]
+    #[arg(long, value_name = "NAME", required_unless_present_any = ["list", "trace"])]
     scenario: Option<String>,
 
     /// Iterations of the scenario. --list shows how many operations one has. Warm runs round up to whole timed batches. 0
     /// does everything but the measured part
-    #[arg(long, value_name = "N", required_unless_present = "list")]
+    #[arg(long, value_name = "N", required_unless_present_any = ["list", "trace"])]
     iterations: Option<u64>,
 
+    #[command(flatten)]
+    replay: ReplayArgs,
+
     /// How each block is used: not at all (none), one byte per 4 KiB is written (page), or every byte (full, the default, as
-    /// in the original programs). The shapes sparse, calloc and neighbours write what they are about
+    /// in the original programs). The shapes sparse, calloc and neighbours write what they are about. With --trace also as
+    /// much of each object as the trace knows for its size (recorded), which is then the default
     #[arg(long, value_enum)]
-    touch: Option<Touch>,
+    touch: Option<replay::Touch>,
 
     /// Block size of the scenarios fixed and memory-return, 16 B to 64 MiB; written as 4096, 4KiB or 2MiB. Of the shapes, the
     /// smallest size, up to 2GiB
@@ -105,6 +113,26 @@ pub(crate) struct Resolved {
     pub(crate) plan: RunPlan,
 }
 
+/// The resolved command line of a replay.
+pub(crate) struct ResolvedReplay {
+    /// The allocator.
+    pub(crate) allocator: &'static NamedAllocator,
+    /// Its engine for replays.
+    pub(crate) engine: Engine,
+    /// What the process replays.
+    pub(crate) plan: ReplayPlan,
+}
+
+/// The touch of a scenario; `None` for what only a trace has.
+fn plain(touch: replay::Touch) -> Option<Touch> {
+    match touch {
+        replay::Touch::None => Some(Touch::None),
+        replay::Touch::Page => Some(Touch::Page),
+        replay::Touch::Full => Some(Touch::Full),
+        replay::Touch::Recorded => None,
+    }
+}
+
 impl Args {
     /// Resolves the names and checks the combination.
     ///
@@ -114,17 +142,21 @@ impl Args {
         let (allocator, engine) = find_allocator(self.allocator.as_deref().unwrap_or_default())?;
         let scenario = find_scenario(self.scenario.as_deref().unwrap_or_default())?;
         let name = scenario.name;
+        let given_touch = match self.touch {
+            None => None,
+            Some(touch) => Some(plain(touch).ok_or(Refused::NothingRecorded(name))?),
+        };
         let Some(pattern) = LifetimePattern::of(scenario.lifetime, self.lifetime) else {
             let all_at_once = scenario.lifetime == LifetimeRule::AllAtOnce;
             return Err(if all_at_once { Refused::AllAtOnce(name) } else { Refused::OwnLifetimes(name) });
         };
         if let Some(shape) = pattern.shape() {
-            return self.resolve_shape(allocator, engine, scenario, shape, pattern);
+            return self.resolve_shape(allocator, engine, scenario, (shape, pattern), given_touch);
         }
         if let Some(option) = self.shape.first_given() {
             return Err(Refused::NoShape { scenario: name, option });
         }
-        let (threads, touch) = (self.threads.unwrap_or(1), self.touch.unwrap_or(Touch::Full));
+        let (threads, touch) = (self.threads.unwrap_or(1), given_touch.unwrap_or(Touch::Full));
         if !pattern.has_threads() && threads != 1 {
             return Err(Refused::OneThread(name));
         }
@@ -168,21 +200,48 @@ impl Args {
         resolved(allocator, engine, plan)
     }
 
+    /// Resolves the command line of a replay; `None` where it is none.
+    ///
+    /// # Errors
+    /// [`Refused`]: unknown names, and arguments of scenarios.
+    pub(crate) fn resolve_replay(&self) -> Option<Result<ResolvedReplay, Refused>> {
+        let file = self.replay.trace.as_ref()?;
+        let given = [
+            ("--scenario", self.scenario.is_some()),
+            ("--iterations", self.iterations.is_some()),
+            ("--bytes", self.bytes.is_some()),
+            ("--lifetime", self.lifetime.is_some()),
+            ("--threads", self.threads.is_some()),
+            ("--rest", self.rest.is_some()),
+            ("--batch", self.batch.is_some()),
+            ("--cold", self.cold),
+        ];
+        let option = given.iter().find(|(_, is_given)| *is_given).map(|(option, _)| *option);
+        if let Some(option) = option.or(self.shape.first_given()) {
+            return Some(Err(Refused::NotWithTrace(option)));
+        }
+        Some(find_allocator(self.allocator.as_deref().unwrap_or_default()).map(|(allocator, engine)| ResolvedReplay {
+            allocator,
+            engine: allocator.precomputed.unwrap_or(engine),
+            plan: self.replay.plan(file, self.touch, allocator.precomputed.is_some(), self.no_proof),
+        }))
+    }
+
     /// The same for a memory shape, whose parameters replace most of the other arguments.
     fn resolve_shape(
         &self,
         allocator: &'static NamedAllocator,
         engine: Engine,
         scenario: &'static Scenario,
-        shape: Shape,
-        pattern: LifetimePattern,
+        (shape, pattern): (Shape, LifetimePattern),
+        touch: Option<Touch>,
     ) -> Result<Resolved, Refused> {
         let name = scenario.name;
         match () {
             () if self.rest.is_some() => return Err(Refused::NoRest(name)),
             () if self.cold => return Err(Refused::ColdAnyway(name)),
             () if self.batch.is_some() => return Err(Refused::OwnBatches(name)),
-            () if self.touch.is_some() && shape.has_own_touch() => return Err(Refused::OwnTouch(name)),
+            () if touch.is_some() && shape.has_own_touch() => return Err(Refused::OwnTouch(name)),
             () => {}
         }
         let given = Parameters { bytes: self.bytes, threads: self.threads, ..self.shape.parameters() };
@@ -192,7 +251,7 @@ impl Args {
         let plan = RunPlan {
             scenario,
             iterations: self.iterations.unwrap_or_default(),
-            touch: self.touch.unwrap_or(Touch::Full),
+            touch: touch.unwrap_or(Touch::Full),
             pattern,
             bytes: parameters.bytes() as u32,
             shape: parameters,
@@ -270,6 +329,29 @@ fn join<'a>(names: impl Iterator<Item = &'a str>) -> String {
 mod tests {
     use super::*;
     use clap::CommandFactory;
+
+    #[test]
+    fn a_trace_replaces_the_scenario() {
+        let resolve = |line: &str| {
+            let args = Args::try_parse_from(std::iter::once("bench_allocators").chain(line.split(' ')));
+            args.map_err(|e| e.to_string())
+                .map(|args| args.resolve_replay().map(|resolved| resolved.map(|r| r.plan).map_err(|e| e.to_string())))
+        };
+        let line = "--allocator system --trace some.trace";
+        let plan = resolve(line).expect("a command line").expect("a replay").expect("a plan");
+        assert_eq!((plan.passes, plan.touch, plan.gaps, plan.samples, plan.tail), (1, None, 0.0, 64, true));
+        assert_eq!(resolve("--allocator system --scenario vm --iterations 1"), Ok(None));
+        let refused = |more: &str| match resolve(&format!("{line} {more}")) {
+            Ok(Some(Err(refused))) | Err(refused) => refused,
+            other => panic!("{more}: {other:?}"),
+        };
+        assert!(refused("--scenario vm").contains("a trace has its own: drop --scenario"));
+        assert!(refused("--count 4").contains("drop --count"));
+        assert!(refused("--gaps -1").contains("--gaps") && refused("--gaps NaN").contains("0 to 1000"));
+        assert!(refused("--passes 9999999").contains("--passes") && refused("--touch half").contains("--touch"));
+        check("--allocator system --scenario vm --iterations 1 --touch recorded", Err("knows no recorded touch"));
+        assert!(resolve("--allocator system --scenario vm --iterations 1 --gaps 1").is_err());
+    }
 
     fn check(line: &str, expected: Result<(u64, Touch), &str>) {
         let args = Args::try_parse_from(std::iter::once("bench_allocators").chain(line.split(' ')));

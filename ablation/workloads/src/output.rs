@@ -1,6 +1,9 @@
 //! The result of a run: one line of JSON, or a table to read.
 
 use crate::proof::Proof;
+use crate::replay::TraceFacts;
+use crate::replay::image::Image;
+use crate::replay::plan as replay;
 use crate::workload::latency::Latency;
 use crate::workload::measurement::Values;
 use crate::workload::plan::{Rest, RunPlan};
@@ -24,6 +27,7 @@ pub(crate) struct Report {
     program: &'static str,
     allocator: &'static str,
     scenario: &'static str,
+    /// Of a replay: passes.
     iterations: u64,
     operations: u64,
     /// Operations before the measured part, the same with `--iterations 0`.
@@ -32,16 +36,21 @@ pub(crate) struct Report {
     bytes: Option<u32>,
     /// `None` where the shape says what is written.
     #[serde(skip_serializing_if = "Option::is_none")]
-    touch: Option<Touch>,
+    touch: Option<replay::Touch>,
     lifetime: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     rest: Option<Rest>,
     /// The parameters of a memory shape.
     #[serde(skip_serializing_if = "Option::is_none")]
     shape: Option<Parameters>,
+    /// The trace of a replay.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace: Option<TraceFacts>,
     threads: u32,
     cold: bool,
-    seed: u64,
+    /// `None` where nothing is drawn.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seed: Option<u64>,
     levels: Levels,
     /// Of the whole run: warm-up, measured part and final frees.
     counters: Counters,
@@ -65,12 +74,33 @@ pub(crate) struct Report {
     contention_probes_ns: Vec<f64>,
 }
 
+/// What a run did, whether it was a scenario or a trace.
+struct Work {
+    name: &'static str,
+    iterations: u64,
+    touch: Option<replay::Touch>,
+    lifetime: &'static str,
+    threads: u32,
+    latency_over: &'static str,
+    timed_operations: u64,
+}
+
+impl From<Touch> for replay::Touch {
+    fn from(touch: Touch) -> replay::Touch {
+        match touch {
+            Touch::None => replay::Touch::None,
+            Touch::Page => replay::Touch::Page,
+            Touch::Full => replay::Touch::Full,
+        }
+    }
+}
+
 /// Factor → level.
 pub(crate) type Levels = BTreeMap<&'static str, &'static str>;
 /// Factor → counter → value.
 pub(crate) type Counters = BTreeMap<&'static str, BTreeMap<&'static str, u64>>;
 
-/// What the run found out; the plan has the rest of the report.
+/// What the run found out; the plan, or the trace, has the rest of the report.
 pub(crate) struct Findings {
     /// Name of the allocator.
     pub(crate) allocator: &'static str,
@@ -107,6 +137,48 @@ pub(crate) struct Findings {
 impl Report {
     /// Combines the plan and the findings.
     pub(crate) fn new(plan: &RunPlan, findings: Findings) -> Report {
+        let touch = Some(plan.touch).filter(|_| !plan.pattern.shape().is_some_and(Shape::has_own_touch));
+        Report {
+            bytes: Some(plan.bytes).filter(|bytes| *bytes > 0),
+            rest: plan.pattern.measures_memory_return().then_some(plan.rest),
+            shape: plan.pattern.shape().map(|_| plan.shape),
+            cold: plan.cold,
+            seed: Some(plan.seed),
+            ..Report::of(
+                Work {
+                    name: plan.scenario.name,
+                    iterations: plan.iterations,
+                    touch: touch.map(Touch::into),
+                    lifetime: plan.lifetime_name(),
+                    threads: plan.threads,
+                    latency_over: plan.latency_over(),
+                    timed_operations: plan.timed_operations(),
+                },
+                findings,
+            )
+        }
+    }
+
+    /// Combines a replay and its findings. Operations are those of one pass.
+    pub(crate) fn of_replay(passes: u32, image: &Image, trace: TraceFacts, findings: Findings) -> Report {
+        Report {
+            trace: Some(trace),
+            ..Report::of(
+                Work {
+                    name: "trace",
+                    iterations: passes.into(),
+                    touch: Some(image.touch()),
+                    lifetime: "recorded",
+                    threads: image.threads(),
+                    latency_over: "batches",
+                    timed_operations: image.operations(),
+                },
+                findings,
+            )
+        }
+    }
+
+    fn of(work: Work, findings: Findings) -> Report {
         let (served_by, served_proof) = match findings.proof {
             Some(proof) => (Some(proof.served_by), proof.sentence),
             None => (None, "not checked (--no-proof)".to_owned()),
@@ -115,25 +187,26 @@ impl Report {
             format: FORMAT,
             program: env!("CARGO_PKG_NAME"),
             allocator: findings.allocator,
-            scenario: plan.scenario.name,
-            iterations: plan.iterations,
+            scenario: work.name,
+            iterations: work.iterations,
             operations: findings.operations,
             warm_up_operations: findings.warm_up_operations,
-            bytes: Some(plan.bytes).filter(|bytes| *bytes > 0),
-            touch: Some(plan.touch).filter(|_| !plan.pattern.shape().is_some_and(Shape::has_own_touch)),
-            lifetime: plan.lifetime_name(),
-            rest: plan.pattern.measures_memory_return().then_some(plan.rest),
-            shape: plan.pattern.shape().map(|_| plan.shape),
-            threads: plan.threads,
-            cold: plan.cold,
-            seed: plan.seed,
+            bytes: None,
+            touch: work.touch,
+            lifetime: work.lifetime,
+            rest: None,
+            shape: None,
+            trace: None,
+            threads: work.threads,
+            cold: false,
+            seed: None,
             levels: findings.levels,
             counters: findings.counters,
             served_by,
             served_proof,
             checksum: format!("{:016x}", findings.checksum),
-            latency_over: plan.latency_over(),
-            batch_operations: plan.timed_operations(),
+            latency_over: work.latency_over,
+            batch_operations: work.timed_operations,
             latency: findings.latency,
             page_faults: findings.page_faults,
             page_faults_per_op: match findings.operations {
@@ -163,36 +236,31 @@ impl Report {
         let mut row = |name: &str, value: String| rows.push_record([name.to_owned(), value]);
         row("allocator", self.allocator.to_owned());
         row("served by", format!("{}: {}", self.served_by.as_deref().unwrap_or("n/a"), self.served_proof));
-        row(
-            "scenario",
-            format!(
-                "{}{}, touch {}, lifetime {}, {}, seed {}",
-                self.scenario,
-                self.bytes
-                    .map_or_else(String::new, |bytes| of_bytes(bytes, self.shape.and_then(|shape| shape.bytes_max))),
-                self.touch.map_or("its own", touch_name),
-                self.lifetime,
-                if self.cold { "cold" } else { "warm" },
-                self.seed
-            ),
-        );
-        row(
-            "operations",
-            format!(
-                "{} ({}), after {} of warm-up",
-                self.operations,
-                counted(self.iterations, "iteration"),
-                self.warm_up_operations
-            ),
-        );
+        match &self.trace {
+            Some(trace) => {
+                row("trace", format!("{} of {}", trace.file(), trace.program()));
+                row("replay", format!("touch {}, {trace}", self.touch.map_or("its own", touch_name)));
+                let (passes, threads) =
+                    (counted_with(self.iterations, "pass", "passes"), counted(self.threads.into(), "thread"));
+                row("operations", format!("{} ({passes}), {threads}", self.operations));
+            }
+            None => {
+                row("scenario", self.scenario_sentence());
+                let (iterations, warm_up) = (counted(self.iterations, "iteration"), self.warm_up_operations);
+                row("operations", format!("{} ({iterations}), after {warm_up} of warm-up", self.operations));
+            }
+        }
         let latency = self.latency;
         let over = if self.latency_over == "operations" {
             counted(latency.samples, "operation")
+        } else if self.trace.is_some() {
+            counted_with(latency.samples, "pass", "passes")
         } else {
             format!("{} of {}", counted_with(latency.samples, "batch", "batches"), self.batch_operations)
         };
         if latency.samples == 0 {
-            row("ns/op", "nothing measured (--iterations 0)".to_owned());
+            let option = if self.trace.is_some() { "--passes" } else { "--iterations" };
+            row("ns/op", format!("nothing measured ({option} 0)"));
         } else {
             row(
                 "ns/op",
@@ -224,6 +292,18 @@ impl Report {
         }
         fit(rows, false)
     }
+
+    fn scenario_sentence(&self) -> String {
+        format!(
+            "{}{}, touch {}, lifetime {}, {}, seed {}",
+            self.scenario,
+            self.bytes.map_or_else(String::new, |bytes| of_bytes(bytes, self.shape.and_then(|shape| shape.bytes_max))),
+            self.touch.map_or("its own", touch_name),
+            self.lifetime,
+            if self.cold { "cold" } else { "warm" },
+            self.seed.unwrap_or_default()
+        )
+    }
 }
 
 /// ` of 64 bytes`, or ` of 64 to 9437184 bytes` where objects have sizes of a range.
@@ -248,11 +328,12 @@ fn mebibytes(bytes: f64) -> String {
 }
 
 /// The name on the command line.
-fn touch_name(touch: Touch) -> &'static str {
+fn touch_name(touch: replay::Touch) -> &'static str {
     match touch {
-        Touch::None => "none",
-        Touch::Page => "page",
-        Touch::Full => "full",
+        replay::Touch::None => "none",
+        replay::Touch::Page => "page",
+        replay::Touch::Full => "full",
+        replay::Touch::Recorded => "recorded",
     }
 }
 

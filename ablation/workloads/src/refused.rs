@@ -116,6 +116,12 @@ pub(crate) enum Refused {
          --scenario json, mir, vm, mixed or fixed, with --lifetime lifo or ring"
     )]
     CannotRun(&'static str),
+    /// An option of scenarios with `--trace`.
+    #[error("a trace has its own: drop {0}, or --trace")]
+    NotWithTrace(&'static str),
+    /// `--touch recorded` for a scenario.
+    #[error("scenario '{0}' knows no recorded touch: take --touch none, page or full")]
+    NothingRecorded(&'static str),
     /// More timed values than fit.
     #[error("--iterations {0} needs more than {SAMPLES_MAX} timed values: give fewer")]
     TooManyIterations(u64),

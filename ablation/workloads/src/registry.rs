@@ -7,8 +7,11 @@ use crate::allocator::library::{self, Library};
 use crate::allocator::mimalloc;
 #[cfg(feature = "snmalloc")]
 use crate::allocator::snmalloc;
-use crate::allocator::{Allocator, Witness, floor, hakmem, preloaded, system};
+use crate::allocator::{Allocator, Witness, floor, hakmem, precomputed, preloaded, system};
 use crate::proof::{self, Tally};
+use crate::replay::image::Image;
+use crate::replay::plan::ReplayPlan;
+use crate::replay::{self, ReplayError};
 use crate::workload::drive;
 use crate::workload::lifetime::RING;
 use crate::workload::measurement::Measurement;
@@ -22,6 +25,8 @@ use ::hakmem::Preset;
 pub(crate) struct Engine {
     /// Runs a plan.
     pub(crate) drive: fn(&RunPlan) -> Measurement,
+    /// Replays a trace.
+    pub(crate) replay: fn(&ReplayPlan, &Image) -> Result<Measurement, ReplayError>,
     /// Requests blocks of these operations' sizes, and asks every witness about each block.
     pub(crate) verify: fn(&[Op], &[Witness]) -> Vec<Tally>,
     /// The witness of this allocator.
@@ -35,7 +40,14 @@ pub(crate) struct Engine {
 impl Engine {
     /// The engine of one allocator.
     const fn of<A: Allocator + Default>(witness: Witness) -> Engine {
-        Engine { drive: drive::drive::<A>, verify: proof::verify::<A>, witness, provider: None, can_run: None }
+        Engine {
+            drive: drive::drive::<A>,
+            replay: replay::run::<A>,
+            verify: proof::verify::<A>,
+            witness,
+            provider: None,
+            can_run: None,
+        }
     }
 }
 
@@ -55,6 +67,7 @@ const FLOOR: Engine = Engine {
     can_run: Some(floor_can_run),
     ..Engine::of::<floor::Floor>(floor::WITNESS)
 };
+const PRECOMPUTED: Engine = Engine::of::<precomputed::Precomputed>(precomputed::WITNESS);
 
 #[cfg(feature = "jemalloc")]
 const JEMALLOC: Option<Engine> = Some(Engine::of::<jemalloc::JemallocCrate>(jemalloc::WITNESS));
@@ -92,6 +105,8 @@ pub(crate) struct NamedAllocator {
     pub(crate) preset: Option<Preset>,
     /// `None` when it is not built in.
     pub(crate) engine: Option<Engine>,
+    /// What replays traces in its place; it needs addresses that are computed before.
+    pub(crate) precomputed: Option<Engine>,
 }
 
 /// Every allocator, in the order of the lists.
@@ -114,12 +129,15 @@ pub(crate) const ALLOCATORS: &[NamedAllocator] = &[
          the C library. The program's own memory comes from it as well, before the measured part",
         PRELOADED,
     ),
-    always(
-        "floor",
-        "the least that an allocator can cost: blocks that are mapped and faulted in before the run, on a stack per \
-         size. Runs json, mir, vm, mixed and fixed with lifo or ring",
-        FLOOR,
-    ),
+    NamedAllocator {
+        precomputed: Some(PRECOMPUTED),
+        ..always(
+            "floor",
+            "the least that an allocator can cost: blocks that are mapped and faulted in before the run, on a stack per \
+             size. Runs json, mir, vm, mixed and fixed with lifo or ring. With --trace every address is computed before",
+            FLOOR,
+        )
+    },
 ];
 
 const fn hakmem_with(name: &'static str, about: &'static str, preset: Preset) -> NamedAllocator {
@@ -127,20 +145,21 @@ const fn hakmem_with(name: &'static str, about: &'static str, preset: Preset) ->
 }
 
 const fn peer(name: &'static str, about: &'static str, engine: Option<Engine>) -> NamedAllocator {
-    NamedAllocator { name, about, feature: Some(name), replaced_by: None, preset: None, engine }
+    NamedAllocator { name, about, feature: Some(name), replaced_by: None, preset: None, engine, precomputed: None }
 }
 
 const fn always(name: &'static str, about: &'static str, engine: Engine) -> NamedAllocator {
-    NamedAllocator { name, about, feature: None, replaced_by: None, preset: None, engine: Some(engine) }
+    let engine = Some(engine);
+    NamedAllocator { name, about, feature: None, replaced_by: None, preset: None, engine, precomputed: None }
 }
 
-/// The witnesses to ask when `engine` serves: one of each allocator in this build. The witness of `preloaded` may be asked
+/// The witnesses to ask when `engine` serves: its own, and one of each other allocator in this build. The witness of `preloaded` may be asked
 /// about blocks of `malloc` only, so it is left out for every other engine. The C library's is left out when the C library
 /// is behind `malloc`, because both would then claim the same blocks.
 pub(crate) fn witnesses(engine: &Engine) -> Vec<Witness> {
     let by_symbol = engine.provider.is_some();
     let behind_it = |name| by_symbol && name == system::WITNESS.name && system::is_malloc();
-    let mut all: Vec<Witness> = Vec::new();
+    let mut all: Vec<Witness> = vec![engine.witness];
     for other in ALLOCATORS.iter().filter_map(|a| a.engine) {
         let witness = other.witness;
         let is_askable = other.provider.is_none() || by_symbol;

@@ -10,6 +10,7 @@ pub(crate) mod jemalloc;
 pub(crate) mod library;
 #[cfg(feature = "mimalloc")]
 pub(crate) mod mimalloc;
+pub(crate) mod precomputed;
 pub(crate) mod preloaded;
 #[cfg(feature = "snmalloc")]
 pub(crate) mod snmalloc;
@@ -24,6 +25,12 @@ pub(crate) const ALIGN: usize = 16;
 /// An allocator as the timed loops see it. Both calls are always inlined, so that every allocator is measured in its
 /// own copy of each loop.
 pub(crate) trait Allocator: Copy + Send + Sync + 'static {
+    /// Maps the memory in which a replay's precomputed addresses lie. Only [`precomputed`] has any.
+    fn prepare_addresses(self, _bytes: u64) {}
+
+    /// Tells a thread of a replay the addresses that were computed for it. Only [`precomputed`] has any.
+    fn begin_thread(self, _addresses: &[u32]) {}
+
     /// Requests a block. Returns null when there is no memory.
     ///
     /// # Safety

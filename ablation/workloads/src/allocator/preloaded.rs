@@ -34,16 +34,37 @@ impl Allocator for Preloaded {
 
     #[inline(always)]
     unsafe fn alloc_zeroed(self, layout: Layout) -> *mut u8 {
-        debug_assert!(layout.align() <= MALLOC_ALIGN);
-        // SAFETY: any size may be asked for.
-        unsafe { libc::calloc(1, layout.size()) }.cast()
+        if layout.align() <= MALLOC_ALIGN {
+            // SAFETY: any size may be asked for.
+            return unsafe { libc::calloc(1, layout.size()) }.cast();
+        }
+        // C has no call for both.
+        // SAFETY: the caller promises a size that is not zero.
+        let ptr = unsafe { self.alloc(layout, hakmem::site!()) };
+        if !ptr.is_null() {
+            // SAFETY: just requested with this size.
+            unsafe { ptr.write_bytes(0, layout.size()) };
+        }
+        ptr
     }
 
     #[inline(always)]
     unsafe fn realloc(self, ptr: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        debug_assert!(layout.align() <= MALLOC_ALIGN);
-        // SAFETY: the caller promises a live block of this allocator, and a size that is not zero.
-        unsafe { libc::realloc(ptr.cast(), size) }.cast()
+        if layout.align() <= MALLOC_ALIGN {
+            // SAFETY: the caller promises a live block of this allocator, and a size that is not zero.
+            return unsafe { libc::realloc(ptr.cast(), size) }.cast();
+        }
+        // `realloc` of C keeps no alignment.
+        // SAFETY: the size is not zero, and the alignment is one of a layout.
+        let new = unsafe { self.alloc(Layout::from_size_align_unchecked(size, layout.align()), hakmem::site!()) };
+        if !new.is_null() {
+            // SAFETY: both blocks have this many bytes; the old one is live and freed once.
+            unsafe {
+                std::ptr::copy_nonoverlapping(ptr, new, layout.size().min(size));
+                self.dealloc(ptr, layout);
+            }
+        }
+        new
     }
 
     #[inline(always)]

@@ -1,5 +1,6 @@
-//! What the program asks the kernel: the time, and what the process uses.
+//! What the program asks the kernel: child processes, the time, memory, and what the process uses.
 
+pub(crate) mod child;
 pub(crate) mod clock;
 pub(crate) mod own_memory;
 pub(crate) mod usage;

@@ -19,19 +19,30 @@ unsafe impl<T: Send> Send for OwnMemory<T> {}
 ///
 /// # Safety
 /// - All bytes zero are a valid value of the type, and it has no `Drop`.
-pub(crate) unsafe trait Zeroable: Copy {}
+pub(crate) unsafe trait Zeroable {}
 
 // SAFETY: 0 is a number.
 unsafe impl Zeroable for u32 {}
+// SAFETY: 0 is a number.
+unsafe impl Zeroable for f64 {}
 
 impl<T: Zeroable> OwnMemory<T> {
     /// Maps room for `len` values and touches every OS page of it.
     pub(crate) fn new(len: usize) -> OwnMemory<T> {
+        Self::map(len, libc::MAP_PRIVATE)
+    }
+
+    /// The same, for values that a child process writes.
+    pub(crate) fn shared(len: usize) -> OwnMemory<T> {
+        Self::map(len, libc::MAP_SHARED)
+    }
+
+    fn map(len: usize, sharing: libc::c_int) -> OwnMemory<T> {
         let bytes = Self::bytes_of(len);
         if bytes == 0 {
             return OwnMemory { start: std::ptr::NonNull::dangling().as_ptr(), len: 0 };
         }
-        let (access, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+        let (access, flags) = (libc::PROT_READ | libc::PROT_WRITE, sharing | libc::MAP_ANONYMOUS);
         // SAFETY: a new mapping anywhere.
         let start = unsafe { libc::mmap(std::ptr::null_mut(), bytes, access, flags, -1, 0) };
         if start == libc::MAP_FAILED {

@@ -26,6 +26,14 @@ pub(crate) fn resident_bytes() -> Option<u64> {
         .or_else(|| parse_pages(read_into(c"/proc/self/statm", &mut text)?))
 }
 
+/// Resident bytes at this moment, as [all of them, those of no file]; `None` when the kernel does not report them. What
+/// allocators hand out is of no file; code becomes resident as it runs, whatever the allocator does.
+pub(crate) fn resident_and_anonymous_bytes() -> Option<[u64; 2]> {
+    let mut text = [0; 4096];
+    let rollup = read_into(c"/proc/self/smaps_rollup", &mut text)?;
+    Some([parse_kib(rollup, "Rss:")?, parse_kib(rollup, "Anonymous:")?])
+}
+
 /// The same as [`rss_peak_bytes`], read without requesting memory.
 pub(crate) fn resident_peak_bytes() -> Option<u64> {
     let mut text = [0; 4096];

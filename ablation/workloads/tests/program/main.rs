@@ -2,6 +2,7 @@
 
 mod common;
 mod peers;
+mod replay;
 mod scenarios;
 mod shapes;
 
