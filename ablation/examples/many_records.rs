@@ -108,6 +108,7 @@ fn manifest() -> Manifest {
     };
     let workload = |name: &&str| WorkloadPlan {
         name: (*name).to_owned(),
+        command: None,
         args: Vec::new(),
         about: String::new(),
         response: MainResponse::P10,

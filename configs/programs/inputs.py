@@ -166,14 +166,14 @@ def smt(rng, count, arrays):
 
 def graph(rng):
     """A graph for dot."""
-    edges = ["n%d -> n%d [label=\"e%d\"];" % (rng.getrandbits(7), rng.getrandbits(7), rng.getrandbits(6)) for _ in range(190)]
+    edges = ["n%d -> n%d [label=\"e%d\"];" % (rng.getrandbits(7), rng.getrandbits(7), rng.getrandbits(6)) for _ in range(380)]
     return "digraph g {\n%s\n}\n" % "\n".join(edges)
 
 
 def xml(rng):
     """A list of books, for xsltproc."""
     books = []
-    for at in range(22_000):
+    for at in range(50_000):
         books.append(
             '<book id="b%d"><title>Title %d</title><author>Author %d</author><year>%d</year><price>%d</price></book>'
             % (at, rng.getrandbits(16), rng.getrandbits(9), 1900 + rng.getrandbits(6), rng.getrandbits(7))
@@ -220,8 +220,8 @@ def main(folder):
     if os.path.exists(mark) and open(mark).read() == stamp:
         return
     print("inputs: some seconds, into", folder, flush=True)
-    shutil.rmtree(folder, ignore_errors=True)
-    os.makedirs(folder)
+    os.makedirs(folder, exist_ok=True)
+    shutil.rmtree(os.path.join(folder, "repository"), ignore_errors=True)
     # Each input has a generator of its own, so that a change of one leaves the others as they are.
     made = {
         "words.txt": lambda rng: words(rng, 700_000),
@@ -232,9 +232,9 @@ def main(folder):
         "pages.pdf": pdf,
         "picture.ppm": picture,
         "minisat.cnf": lambda rng: sat(rng, 40_000, 128_000),
-        "cadical.cnf": lambda rng: sat(rng, 50_000, 168_000),
-        "z3.smt2": lambda rng: smt(rng, 150, 6),
-        "cvc5.smt2": lambda rng: smt(rng, 10, 6),
+        "cadical.cnf": lambda rng: sat(rng, 40_000, 132_000),
+        "z3.smt2": lambda rng: smt(rng, 300, 6),
+        "cvc5.smt2": lambda rng: smt(rng, 60, 6),
         "graph.dot": graph,
         "books.xml": xml,
         "books.xsl": lambda _: XSLT,
