@@ -16,7 +16,7 @@ few=
 while [ $# -gt 0 ] && [ "${1#-}" = "$1" ]; do
     case $1 in
     quick) names="$names perl gawk jq lua node python-json sqlite gcc sort xslt redis true" few="--blocks 2" ;;
-    ci) names="$names perl gawk python-json git-log sort xz" few="--blocks 2" peers=here ;;
+    ci) names="$names perl gawk python-json git-log sort xz" few="--blocks 1" peers=here ;;
     *) names="$names $1" ;;
     esac
     shift

@@ -190,6 +190,17 @@ mod tests {
     }
 
     #[test]
+    fn peers_print_what_they_like_unless_all_are_to_print_the_same() {
+        let text = |cell: &str, _: u32| (0, if cell == "peer-fast" { "other" } else { "one" }.to_owned());
+        assert_eq!(check(OutputRule::Same, text).0, Vec::<String>::new());
+        let (cells, reason, _) = check(OutputRule::SameForAll, text);
+        assert_eq!(cells, ["peer-fast"]);
+        assert!(reason.contains("line 1: `other` instead of `one`"), "{reason}");
+        let level = |cell: &str, _: u32| (0, if cell == "no-cache@env" { "other" } else { "one" }.to_owned());
+        assert_eq!(check(OutputRule::SameForAll, level).0, ["no-cache@env"]);
+    }
+
+    #[test]
     fn a_level_that_prints_something_else_is_invalid_and_both_lines_are_shown() {
         let text =
             |cell: &str, _: u32| (0, if cell == "no-cache@env" { "one\n\u{1b}[31mtwo" } else { "one\n2" }.to_owned());

@@ -19,8 +19,11 @@ impl Preloaded {
     /// Watches the libraries that these variables preload; `None` where there are none with a path, or the kernel does not
     /// report what is opened.
     pub(super) fn watch(env: &BTreeMap<String, String>) -> Option<Preloaded> {
-        let paths: BTreeSet<PathBuf> =
-            libraries(env.get(PRELOAD)?).filter(|name| name.starts_with('/')).map(path_of_text).collect();
+        // The kernel reports what a link leads to.
+        let file = |name: &str| std::fs::canonicalize(path_of_text(name)).ok();
+        let paths: Option<BTreeSet<PathBuf>> =
+            libraries(env.get(PRELOAD)?).filter(|name| name.starts_with('/')).map(file).collect();
+        let paths = paths?;
         let watch = Watch::new(&paths).ok().filter(|_| !paths.is_empty())?;
         Some(Preloaded { watch, waited_for: paths })
     }
@@ -48,6 +51,7 @@ mod tests {
         for name in ["a.so", "b.so"] {
             std::fs::write(at(name), name).expect("writes");
         }
+        std::os::unix::fs::symlink(at("a.so"), at("link.so")).expect("links");
         let value = preload.replace('@', &format!("{}/", dir.path().display()));
         let watched = Preloaded::watch(&BTreeMap::from([(PRELOAD.to_owned(), value)]));
         for name in opens {
@@ -62,6 +66,8 @@ mod tests {
         check("@a.so", &[], Some(false));
         check("@a.so:@b.so", &["a.so", "a.so"], Some(false));
         check("@a.so:@b.so", &["b.so", "a.so"], Some(true));
+        check("@link.so", &["a.so"], Some(true));
+        check("@none.so", &[], None);
         check("", &[], None);
         check("libname.so", &[], None);
     }
