@@ -10,6 +10,7 @@ import glob
 import hashlib
 import json
 import os
+import pwd
 import shutil
 import signal
 import socket
@@ -148,7 +149,7 @@ def redis(scratch, port, start):
 
 def memcached(scratch, port, start):
     """Four connections set, replace and delete values of many sizes."""
-    start(["memcached", "-l", "127.0.0.1", "-p", str(port), "-U", "0", "-t", "2", "-m", "512", "-u", "nobody"])
+    start(["memcached", "-l", "127.0.0.1", "-p", str(port), "-U", "0", "-t", "2", "-m", "512", "-u", pwd.getpwuid(65534).pw_name])
     jobs = []
     for client in range(4):
         state, parts = client + 1, []
