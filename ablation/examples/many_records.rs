@@ -189,6 +189,7 @@ fn write(dir: &Path, manifest: &Manifest) -> Result<usize, Box<dyn std::error::E
 fn measured(cell: &CellPlan, ns: f64, batches_ns: Vec<f32>) -> Measured {
     let moves = |level: &String| [("moves".to_owned(), u64::from(level == "on") * 100_000)].into();
     Measured {
+        rss_mean_bytes: None,
         format: FORMAT,
         operations: 100_000,
         served_by: cell.served_by.clone(),

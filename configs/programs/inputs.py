@@ -166,7 +166,7 @@ def smt(rng, count, arrays):
 
 def graph(rng):
     """A graph for dot."""
-    edges = ["n%d -> n%d [label=\"e%d\"];" % (rng.getrandbits(7), rng.getrandbits(7), rng.getrandbits(6)) for _ in range(380)]
+    edges = ["n%d -> n%d [label=\"e%d\"];" % (rng.getrandbits(7), rng.getrandbits(7), rng.getrandbits(6)) for _ in range(220)]
     return "digraph g {\n%s\n}\n" % "\n".join(edges)
 
 
@@ -232,9 +232,9 @@ def main(folder):
         "pages.pdf": pdf,
         "picture.ppm": picture,
         "minisat.cnf": lambda rng: sat(rng, 40_000, 128_000),
-        "cadical.cnf": lambda rng: sat(rng, 40_000, 132_000),
+        "cadical.cnf": lambda rng: sat(rng, 80_000, 264_000),
         "z3.smt2": lambda rng: smt(rng, 300, 6),
-        "cvc5.smt2": lambda rng: smt(rng, 60, 6),
+        "cvc5.smt2": lambda rng: smt(rng, 40, 6),
         "graph.dot": graph,
         "books.xml": xml,
         "books.xsl": lambda _: XSLT,

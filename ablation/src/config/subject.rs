@@ -96,6 +96,9 @@ impl Checker<'_> {
         }
         let Some(package) = &raw.package else {
             let message = match raw.server {
+                None if workloads.iter().any(|workload| workload.command.is_some()) => {
+                    "the subject has no `command`, and not every workload has one; give each a `command`, or the subject"
+                }
                 Some(_) => "the server has no `command`, and the subject no `package`; name what is to be run",
                 None => "the subject has no `package`, no `command` and no [subject.build]; name what is to be run",
             };

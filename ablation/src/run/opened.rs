@@ -47,7 +47,7 @@ pub(crate) fn opened(context: &Context<'_>, paths: &BTreeSet<PathBuf>) -> Result
             let ran = passes::time(context, cell, binary, slot)?;
             if ran.finished.exit == Exit::Interrupted || interrupt::asked() {
                 found = Opened::Interrupted;
-            } else if let Some(path) = watch.opened() {
+            } else if let Some(path) = watch.opened().into_iter().next() {
                 let name = path.map(|path| path.file_name().unwrap_or_default().to_string_lossy().into_owned());
                 found = Opened::File(name.unwrap_or_else(|| "a file".to_owned()));
             }

@@ -7,7 +7,7 @@ use super::watch::Watch;
 use crate::config::{PRELOAD, libraries};
 use ablate_format::path_of_text;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The libraries of one run, from before its first process.
 pub(super) struct Preloaded {
@@ -29,15 +29,10 @@ impl Preloaded {
     }
 
     /// Whether all of them were opened since.
-    pub(super) fn opened(mut self) -> bool {
-        while let Some(opened) = self.watch.opened() {
-            match opened {
-                Some(path) => _ = self.waited_for.remove(path),
-                // Events were lost, so there were many.
-                None => return true,
-            }
-        }
-        self.waited_for.is_empty()
+    pub(super) fn opened(self) -> bool {
+        let opened: BTreeSet<Option<&Path>> = self.watch.opened().into_iter().collect();
+        // Where the kernel lost names there were many.
+        opened.contains(&None) || self.waited_for.iter().all(|path| opened.contains(&Some(path.as_path())))
     }
 }
 

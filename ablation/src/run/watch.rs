@@ -47,22 +47,24 @@ impl Watch {
         Ok(())
     }
 
-    /// What was opened first since the last call; the inner `None` when the kernel lost its name.
-    pub(super) fn opened(&self) -> Option<Option<&Path>> {
+    /// What was opened since the last call, in this order; an inner `None` when the kernel lost its name.
+    pub(super) fn opened(&self) -> Vec<Option<&Path>> {
         const HEAD: usize = size_of::<libc::inotify_event>();
         let mut buffer = [0_u8; 1 << 16];
+        let mut out = Vec::new();
         loop {
             // SAFETY: the buffer is as long as the call is told.
             let size = unsafe { libc::read(self.queue.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len()) };
             // Nothing more is there.
-            let mut rest = &buffer[..usize::try_from(size).ok().filter(|size| *size > 0)?];
+            let Some(size) = usize::try_from(size).ok().filter(|size| *size > 0) else { return out };
+            let mut rest = &buffer[..size];
             while let Some((head, more)) = rest.split_at_checked(HEAD) {
                 let word = |at: usize| i32::from_ne_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
                 // The fields of `inotify_event`: descriptor, mask, cookie, length of the name.
                 let (id, length) = (word(0), word(12) as usize);
                 // A watched folder reports what is opened in it as well, with a name; that is in every tree.
                 if length == 0 {
-                    return Some(self.of.get(&id).map(PathBuf::as_path));
+                    out.push(self.of.get(&id).map(PathBuf::as_path));
                 }
                 rest = more.get(length..).unwrap_or_default();
             }
@@ -84,11 +86,11 @@ mod tests {
         let watch = Watch::new(&BTreeSet::from([at("watched"), dir.path().to_owned()])).expect("inotify");
         std::fs::read(at("other")).expect("reads");
         std::fs::metadata(at("watched")).expect("is there");
-        assert_eq!(watch.opened(), None);
+        assert_eq!(watch.opened(), Vec::<Option<&Path>>::new());
         std::fs::read(at("watched")).expect("reads");
-        assert_eq!(watch.opened(), Some(Some(at("watched").as_path())));
+        assert_eq!(watch.opened(), [Some(at("watched").as_path())]);
         std::fs::read_dir(dir.path()).expect("reads").for_each(drop);
-        assert_eq!(watch.opened(), Some(Some(dir.path())));
+        assert_eq!(watch.opened(), [Some(dir.path())]);
         std::os::unix::fs::symlink(at("other"), at("link")).expect("links");
         assert!(Watch::new(&BTreeSet::from([at("link")])).is_err(), "what a link leads to is not watched");
     }

@@ -58,5 +58,5 @@ fn a_missing_program_or_library_and_a_command_in_the_wrong_place_are_pointed_at(
     };
     check("\"printf\"", "\"no-such-program\"", "there is no program `no-such-program`");
     check("libm.so.6", "libnone.so.9", "the subject preloads `libnone.so.9`");
-    check("command = [\"printf\", \"%s\"]\n", "", "the subject has no `package`, no `command`");
+    check("command = [\"printf\", \"%s\"]\n", "", "not every workload has one");
 }
