@@ -12,6 +12,8 @@ import subprocess
 import sys
 import zlib
 
+GIT = "/usr/bin/git"
+
 
 def words(rng, count):
     """Text of `count` words, the frequent ones short, as in a language."""
@@ -195,9 +197,8 @@ def repository(folder, rng):
     """A git repository of 2,200 commits to 120 files, through fast-import."""
     os.mkdir(folder)
     quiet = {"cwd": folder, "check": True, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    git = "/usr/bin/git" if os.path.exists("/usr/bin/git") else "git"
     env = {"PATH": "/usr/bin:/bin", "HOME": folder, "GIT_CONFIG_NOSYSTEM": "1"}
-    subprocess.run([git, "init", "-q", "--bare", "-b", "main", "."], env=env, **quiet)
+    subprocess.run([GIT, "init", "-q", "--bare", "-b", "main", "."], env=env, **quiet)
     texts = [["line %d of file %d" % (rng.getrandbits(16), at) for _ in range(150)] for at in range(120)]
     stream = []
     for commit in range(2_200):
@@ -211,11 +212,12 @@ def repository(folder, rng):
             text = "\n".join(texts[at]) + "\n"
             stream.append("M 100644 inline d%d/f%d.txt\ndata %d\n%s\n" % (at % 8, at, len(text), text))
     data = "".join(stream).encode()
-    subprocess.run([git, "fast-import", "--quiet"], env=env, input=data, **quiet)
+    subprocess.run([GIT, "fast-import", "--quiet"], env=env, input=data, **quiet)
 
 
 def main(folder):
-    stamp = hashlib.sha256(open(__file__, "rb").read()).hexdigest()
+    # A machine that gets git later makes the repository then.
+    stamp = hashlib.sha256(open(__file__, "rb").read()).hexdigest() + (" with git" if os.path.exists(GIT) else "")
     mark = os.path.join(folder, "stamp")
     if os.path.exists(mark) and open(mark).read() == stamp:
         return
@@ -243,7 +245,8 @@ def main(folder):
         data = make(random.Random(name))
         with open(os.path.join(folder, name), "wb") as out:
             out.write(data.encode() if isinstance(data, str) else data)
-    repository(os.path.join(folder, "repository"), random.Random("repository"))
+    if os.path.exists(GIT):
+        repository(os.path.join(folder, "repository"), random.Random("repository"))
     with open(mark, "w") as out:
         out.write(stamp)
 

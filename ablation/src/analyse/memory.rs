@@ -23,7 +23,6 @@ pub(super) fn mean(run: &Timed) -> Option<f64> {
 /// What a run has resident when its work is done, in bytes: as the program reports it, else the last sample.
 fn after(run: &Timed) -> Option<f64> {
     let own = run.record.measured.as_ref().and_then(|measured| measured.value(OWN_AFTER));
-    // A program that reports its own mean measures something else than the processes that were sampled.
     own.or_else(|| run.record.rss_last_bytes.map(|bytes| bytes as f64))
 }
 

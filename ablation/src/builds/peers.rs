@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// Stands for the subject where a library belongs to no peer.
-const SUBJECT: &str = "subject";
+pub(crate) const SUBJECT: &str = "subject";
 
 /// Folders of libraries, for a library that is not in the loader's cache. `@` stands for the architecture's folder.
 const FOLDERS: [&str; 7] = ["/usr/local/lib", "/usr/lib/@", "/lib/@", "/usr/lib64", "/lib64", "/usr/lib", "/lib"];
@@ -21,7 +21,8 @@ const FOLDERS: [&str; 7] = ["/usr/local/lib", "/usr/lib/@", "/lib/@", "/usr/lib6
 /// optional peers that are missing. Returns the libraries.
 ///
 /// # Errors
-/// [`BuildError::Config`] for a missing library of the subject, or program or library of a peer that is not optional, and for a path that the
+/// [`BuildError::Config`] for a missing library of the subject, for a missing program or library of a peer that is not
+/// optional, and for a path that the
 /// loader would split. [`BuildError::Io`] for a library that cannot be read.
 pub(crate) fn find_peers(study: &mut Study) -> Result<Vec<Library>, BuildError> {
     let mut all = of_subject(study)?;

@@ -189,6 +189,8 @@ impl<'p> Judge<'p> {
         let cell = self.cells.get(record.cell.as_str()).copied();
         prove_cell(self.plan, cell, &mut record);
         let (rss_peak_bytes, rss_mean_bytes) = (record.rss_peak_bytes(), record.rss_mean());
+        // A program that reports its own mean measures something else than the processes that were sampled.
+        let has_own_mean = record.measured.as_ref().is_some_and(|measured| measured.rss_mean_bytes.is_some());
         let measured = record.measured.take().filter(|_| record.status == Status::Ok);
         let is_counted = !(record.counts.is_empty()
             && record.coverage.is_empty()
@@ -208,7 +210,7 @@ impl<'p> Judge<'p> {
             process_page_faults: record.process_page_faults,
             rss_peak_bytes,
             rss_mean_bytes,
-            rss_last_bytes: record.rss_last_bytes,
+            rss_last_bytes: record.rss_last_bytes.filter(|_| !has_own_mean),
             printed: record.output_sha256.as_deref().map(|sha256| Printed {
                 sha256: self.name(sha256),
                 exit_code: record.exit_code,

@@ -256,8 +256,11 @@ impl Context<'_> {
 
     /// The command of a workload, for cells of the subject's own program.
     fn own_command(&self, cell: &CellPlan, workload: usize) -> Option<&[String]> {
-        let is_of_subject = self.programs.first().is_some_and(|program| program.id == cell.build);
-        self.study.workloads[workload].command.as_deref().filter(|_| is_of_subject)
+        let own = self.study.workloads[workload].command.as_deref()?;
+        let build = self.programs.iter().find(|build| build.id == cell.build)?;
+        let is_of_subject =
+            matches!(&self.study.subject.program, Program::Command(all) if build.command.as_ref() == Some(all));
+        is_of_subject.then_some(own)
     }
 
     /// Path of the program of a command. One that has gone since the study began is started by its name, which fails.
