@@ -41,6 +41,12 @@ bench-study NAME *ARGS:
 bench-archive NAME:
     {{runner}} archive --whole target/ablate/{{NAME}}-{{stamp}}
 
+# Real programs beside every peer, held to their targets, into results/: twenty minutes; `just bench-programs quick`, or rows.
+[group('measure')]
+bench-programs *ARGS: preload
+    sh configs/programs/run.sh "{{runner}}" target/ablate/programs-{{stamp}} {{ARGS}}
+    {{ if ARGS == "" { runner + " archive --whole target/ablate/programs-" + stamp } else { "" } }}
+
 # What options of Redis, nginx and PostgreSQL cost, in quick form: `just servers` skips what is not installed and says how to.
 [group('measure')]
 servers *NAMES:

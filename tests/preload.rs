@@ -313,6 +313,19 @@ fn thread_local_storage_is_initial_exec() {
     }
 }
 
+/// glibc keeps little room for such storage of libraries that are loaded later, and every thread of every program pays for it.
+#[test]
+fn a_thread_has_at_most_64_bytes_of_the_library() {
+    for library in [&*ALL_FACTORS, &*NO_FACTORS] {
+        let headers = readelf("-lW", library);
+        let segment =
+            headers.lines().find(|line| line.trim_start().starts_with("TLS")).expect("it has thread-local storage");
+        // Type, offset, two addresses, size in the file, size in memory.
+        let size = segment.split_whitespace().nth(5).and_then(|size| size.strip_prefix("0x")).expect("six columns");
+        assert!(u64::from_str_radix(size, 16).expect("a number") <= 64, "{segment}");
+    }
+}
+
 /// Programs that others wrote and that are installed, by paths: what lies first in `PATH` may be a script.
 fn real_programs() -> Vec<Command> {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("preload");

@@ -108,6 +108,7 @@ fn manifest() -> Manifest {
     };
     let workload = |name: &&str| WorkloadPlan {
         name: (*name).to_owned(),
+        command: None,
         args: Vec::new(),
         about: String::new(),
         response: MainResponse::P10,
@@ -188,6 +189,7 @@ fn write(dir: &Path, manifest: &Manifest) -> Result<usize, Box<dyn std::error::E
 fn measured(cell: &CellPlan, ns: f64, batches_ns: Vec<f32>) -> Measured {
     let moves = |level: &String| [("moves".to_owned(), u64::from(level == "on") * 100_000)].into();
     Measured {
+        rss_mean_bytes: None,
         format: FORMAT,
         operations: 100_000,
         served_by: cell.served_by.clone(),

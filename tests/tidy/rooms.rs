@@ -391,6 +391,8 @@ const RUNNER: &[Layer] = &[
     layer(&["run/process/"], "one process: start, limits, what is seen from outside"),
     layer(&["run/scratch.rs"], "the folders and the port of a run"),
     layer(&["run/ready.rs"], "whether a server can serve"),
+    layer(&["run/watch.rs"], "what is opened while a run lasts"),
+    layer(&["run/preloaded.rs"], "whether preloaded libraries were loaded"),
     layer(&["run/"], "run: cells to processes to records"),
     layer(&["benchmarks/"], "the benchmarks of a harness: lists of programs to workloads"),
     layer(&["study/"], "a study from its config to its last record, and when to stop"),

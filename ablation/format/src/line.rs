@@ -27,7 +27,7 @@ enum Kind {
 }
 
 /// The keys of docs/format.md. Every other key is a value of the program's own.
-const KEYS: [(&str, Kind); 18] = [
+const KEYS: [(&str, Kind); 19] = [
     ("operations", Kind::Whole),
     ("served_by", Kind::Text),
     ("levels", Kind::NamedTexts),
@@ -40,6 +40,7 @@ const KEYS: [(&str, Kind); 18] = [
     ("latency_ns_p99", Kind::Number),
     ("latency_ns_mean", Kind::Number),
     ("rss_peak_bytes", Kind::Whole),
+    ("rss_mean_bytes", Kind::Whole),
     ("page_faults", Kind::Whole),
     ("env_rejected", Kind::Texts),
     ("batches_ns", Kind::Numbers),
@@ -221,7 +222,7 @@ mod tests {
         (full.checksum, full.latency_over, full.samples) = ("c".to_owned(), Some("batches".to_owned()), Some(1));
         (full.latency_ns_p10, full.latency_ns_p50) = (Some(1.0), Some(1.0));
         (full.latency_ns_p99, full.latency_ns_mean) = (Some(1.0), Some(1.0));
-        (full.rss_peak_bytes, full.page_faults) = (Some(1), Some(1));
+        (full.rss_peak_bytes, full.rss_mean_bytes, full.page_faults) = (Some(1), Some(1), Some(1));
         (full.batches_ns, full.contention_probes_ns) = (vec![1.0], vec![1.0, 1.0]);
         (full.values, full.truth_ns) = ([("a".to_owned(), 1.0)].into(), [("a".to_owned(), 1.0)].into());
         let text = serde_json::to_string(&full).expect("is text");

@@ -44,6 +44,9 @@ pub struct Measured {
     /// Peak resident bytes, as the program read them.
     #[serde(default)]
     pub rss_peak_bytes: Option<u64>,
+    /// Mean of the resident bytes over the measured part.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rss_mean_bytes: Option<u64>,
     /// Page faults of the measured part, as the program read them.
     #[serde(default)]
     pub page_faults: Option<u64>,
@@ -84,6 +87,7 @@ impl Measured {
             latency_ns_p99: None,
             latency_ns_mean: None,
             rss_peak_bytes: None,
+            rss_mean_bytes: None,
             page_faults: None,
             env_rejected: Vec::new(),
             batches_ns: Vec::new(),

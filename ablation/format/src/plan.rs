@@ -213,6 +213,9 @@ fn on() -> String {
 pub struct WorkloadPlan {
     /// Name, `[a-z0-9-]+`.
     pub name: String,
+    /// Another program than the cell's, then its arguments; `None`: the cell's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<Vec<String>>,
     /// Arguments after those of the cell.
     pub args: Vec<String>,
     /// One line for people; empty when there is none.
@@ -240,6 +243,8 @@ pub enum OutputRule {
     /// They are equal at all levels; runs of a level that differs from the baseline are invalid.
     #[default]
     Same,
+    /// The same, for peers as well.
+    SameForAll,
     /// They may differ between levels, which is said.
     MayDiffer,
     /// The output is not looked at.
@@ -248,8 +253,12 @@ pub enum OutputRule {
 
 impl OutputRule {
     /// The rules by their names in configs.
-    pub const NAMES: [(&'static str, OutputRule); 3] =
-        [("same", OutputRule::Same), ("may-differ", OutputRule::MayDiffer), ("ignored", OutputRule::Ignored)];
+    pub const NAMES: [(&'static str, OutputRule); 4] = [
+        ("same", OutputRule::Same),
+        ("same-for-all", OutputRule::SameForAll),
+        ("may-differ", OutputRule::MayDiffer),
+        ("ignored", OutputRule::Ignored),
+    ];
 
     fn is_same(&self) -> bool {
         *self == OutputRule::Same

@@ -57,6 +57,13 @@ pub struct Record {
     /// Resident bytes at the last of these samples.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rss_last_bytes: Option<u64>,
+    /// The most of these samples, or of the first process alone from its `exec` to the last of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rss_sampled_peak_bytes: Option<u64>,
+    /// Whether a process of the run opened every library of its `LD_PRELOAD`, as the kernel told; `None` where there is
+    /// no such library, where the kernel cannot tell, and in older records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preload_opened: Option<bool>,
     /// Exit code of the process; `None` where a signal ended it, and in older records.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit_code: Option<i32>,
@@ -164,6 +171,8 @@ impl Record {
             runner_rss_bytes: None,
             rss_mean_bytes: None,
             rss_last_bytes: None,
+            rss_sampled_peak_bytes: None,
+            preload_opened: None,
             exit_code: None,
             output_sha256: None,
             output_start: None,
@@ -186,12 +195,19 @@ impl Record {
 
     /// Peak resident bytes: as the program reported them, else as `wait4` did.
     ///
-    /// `None` where the peak of `wait4` is not above [`Record::runner_rss_bytes`]: it may be the runner's, because the
-    /// kernel counts the pages that a process shares with the runner before its `exec`.
+    /// A peak of `wait4` that is not above [`Record::runner_rss_bytes`] may be the runner's, because the kernel counts the
+    /// pages that a process shares with the runner before its `exec`. There it is what the samples saw, and `None` without
+    /// samples.
     pub fn rss_peak_bytes(&self) -> Option<u64> {
         let may_be_the_runner_s = |peak: &u64| self.runner_rss_bytes.is_some_and(|runner| *peak <= runner);
         let from_outside = || Some(self.process_rss_peak_bytes).filter(|peak| !may_be_the_runner_s(peak));
-        self.measured.as_ref().and_then(|measured| measured.rss_peak_bytes).or_else(from_outside)
+        let own = self.measured.as_ref().and_then(|measured| measured.rss_peak_bytes);
+        own.or_else(from_outside).or(self.rss_sampled_peak_bytes)
+    }
+
+    /// Mean of the resident bytes: as the program reported it, else by the runner's samples.
+    pub fn rss_mean(&self) -> Option<u64> {
+        self.measured.as_ref().and_then(|measured| measured.rss_mean_bytes).or(self.rss_mean_bytes)
     }
 }
 

@@ -31,6 +31,9 @@ pub enum MainResponse {
     Cpu,
     /// Peak resident bytes of the whole process, as [`Record::rss_peak_bytes`](crate::Record::rss_peak_bytes) has them.
     RssPeak,
+    /// Resident bytes of the process and its descendants in the mean over its time, as
+    /// [`Record::rss_mean`](crate::Record::rss_mean) has them.
+    RssMean,
     /// One of the program's own values, from [`Measured::values`](crate::Measured::values).
     Value(ValueName),
 }
@@ -97,7 +100,7 @@ impl Quantity {
 
 impl MainResponse {
     /// All responses but the program's own values.
-    pub const ALL: [MainResponse; 7] = [
+    pub const ALL: [MainResponse; 8] = [
         MainResponse::P10,
         MainResponse::P50,
         MainResponse::P99,
@@ -105,6 +108,7 @@ impl MainResponse {
         MainResponse::Wall,
         MainResponse::Cpu,
         MainResponse::RssPeak,
+        MainResponse::RssMean,
     ];
 
     /// The name in configs and tables.
@@ -117,6 +121,7 @@ impl MainResponse {
             MainResponse::Wall => "wall",
             MainResponse::Cpu => "cpu",
             MainResponse::RssPeak => "rss-peak",
+            MainResponse::RssMean => "rss-mean",
             MainResponse::Value(value) => value.0,
         }
     }
@@ -136,14 +141,14 @@ impl MainResponse {
 
     /// Whether it is measured for the whole process from outside, and needs no report of the program.
     pub fn is_outside(self) -> bool {
-        matches!(self, MainResponse::Wall | MainResponse::Cpu | MainResponse::RssPeak)
+        matches!(self, MainResponse::Wall | MainResponse::Cpu | MainResponse::RssPeak | MainResponse::RssMean)
     }
 
     /// The quantity that it measures. The quantity of a value follows from the end of its name: `_bytes`, `_share`,
     /// `_per_s`, `_ns`, else [`Quantity::Number`].
     pub fn quantity(self) -> Quantity {
         match self {
-            MainResponse::RssPeak => Quantity::Bytes,
+            MainResponse::RssPeak | MainResponse::RssMean => Quantity::Bytes,
             MainResponse::Value(value) => match value.name() {
                 name if name.ends_with("_bytes") => Quantity::Bytes,
                 name if name.ends_with("_share") => Quantity::Share,

@@ -51,6 +51,7 @@ impl Study {
                 .iter()
                 .map(|name| WorkloadPlan {
                     name: name.to_string(),
+                    command: None,
                     args: Vec::new(),
                     about: String::new(),
                     response: MainResponse::P10,
@@ -215,6 +216,7 @@ impl Study {
                 latency_ns_p99: Some(p10 + 10.0),
                 latency_ns_mean: Some(p10 + 3.0),
                 rss_peak_bytes: None,
+                rss_mean_bytes: None,
                 page_faults: None,
                 env_rejected: Vec::new(),
                 batches_ns: Vec::new(),

@@ -17,13 +17,13 @@ pub(super) fn peak(run: &Timed) -> Option<f64> {
 
 /// Mean over the time of a run in bytes, where it was long enough to be sampled.
 pub(super) fn mean(run: &Timed) -> Option<f64> {
-    run.record.rss_sampled_bytes.map(|(mean, _)| mean as f64)
+    run.record.rss_mean_bytes.map(|bytes| bytes as f64)
 }
 
 /// What a run has resident when its work is done, in bytes: as the program reports it, else the last sample.
 fn after(run: &Timed) -> Option<f64> {
     let own = run.record.measured.as_ref().and_then(|measured| measured.value(OWN_AFTER));
-    own.or_else(|| run.record.rss_sampled_bytes.map(|(_, last)| last as f64))
+    own.or_else(|| run.record.rss_last_bytes.map(|bytes| bytes as f64))
 }
 
 /// Resident bytes of one cell, medians over the blocks.

@@ -205,6 +205,7 @@ impl CellSummary {
             MainResponse::Wall => self.wall_ns,
             MainResponse::Cpu => self.cpu_ns,
             MainResponse::RssPeak => self.rss_peak_bytes,
+            MainResponse::RssMean => self.memory.mean,
             MainResponse::Value(value) => self.values.get(value.name()).copied(),
         }
     }

@@ -49,6 +49,7 @@ impl Response {
             MainResponse::Wall => Response::WallNs,
             MainResponse::Cpu => Response::CpuNs,
             MainResponse::RssPeak => Response::RssPeakBytes,
+            MainResponse::RssMean => Response::RssMeanBytes,
             MainResponse::Value(value) => Response::Value(value),
         }
     }

@@ -103,6 +103,7 @@ fn workload(harness: Harness, name: &str, id: &str) -> Workload {
     Workload {
         name: name.to_owned(),
         about: id.to_owned(),
+        command: None,
         args: Vec::new(),
         benchmark: Some(id.to_owned()),
         pin: true,

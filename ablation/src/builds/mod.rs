@@ -45,7 +45,7 @@ pub(crate) use error::BuildError;
 pub(crate) use git::git;
 use layouts::Shuffler;
 pub(crate) use made::files;
-pub(crate) use peers::{find_peers, forget_absent};
+pub(crate) use peers::{SUBJECT, find_peers, forget_absent};
 pub(crate) use program::{check_auxiliary, exists, find as find_installed, find_from as find};
 use revisions::Pinned;
 use std::fs::File;

@@ -1,4 +1,4 @@
-//! Finds the programs and preloaded libraries of peers on this machine, before anything is planned.
+//! Finds the programs of peers and the preloaded libraries of a study on this machine, before anything is planned.
 //!
 //! An optional peer that is missing is removed from the study here, together with the claims about it.
 
@@ -11,17 +11,21 @@ use ablate_format::{HypothesisKind, Library, path_to_text};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+/// Stands for the subject where a library belongs to no peer.
+pub(crate) const SUBJECT: &str = "subject";
+
 /// Folders of libraries, for a library that is not in the loader's cache. `@` stands for the architecture's folder.
 const FOLDERS: [&str; 7] = ["/usr/local/lib", "/usr/lib/@", "/lib/@", "/usr/lib64", "/lib64", "/usr/lib", "/lib"];
 
-/// Finds the libraries of every peer that preloads any and writes their absolute paths into its variable. Removes the
+/// Finds the libraries that the subject and peers preload and writes their absolute paths into their variables. Removes the
 /// optional peers that are missing. Returns the libraries.
 ///
 /// # Errors
-/// [`BuildError::Config`] for a missing program or library of a peer that is not optional, and for a path that the
+/// [`BuildError::Config`] for a missing library of the subject, for a missing program or library of a peer that is not
+/// optional, and for a path that the
 /// loader would split. [`BuildError::Io`] for a library that cannot be read.
 pub(crate) fn find_peers(study: &mut Study) -> Result<Vec<Library>, BuildError> {
-    let mut all = Vec::new();
+    let mut all = of_subject(study)?;
     let mut there = Vec::new();
     for mut peer in std::mem::take(&mut study.peers) {
         match found(study, &mut peer) {
@@ -39,6 +43,18 @@ pub(crate) fn find_peers(study: &mut Study) -> Result<Vec<Library>, BuildError> 
     study.peers = there;
     forget_absent(study);
     Ok(all)
+}
+
+/// The libraries that every cell of the subject preloads, by their absolute paths, which its variable has afterwards.
+fn of_subject(study: &mut Study) -> Result<Vec<Library>, BuildError> {
+    let Some(mut preload) = study.subject.env.get(PRELOAD).cloned() else { return Ok(Vec::new()) };
+    if let Some(gone) = libraries(&preload).find(|name| locate(study.folder(), name).is_none()) {
+        let message = format!("the subject preloads `{gone}`, and there is no such library; install or build it");
+        return Err(pointed(study, &[PRELOAD], &preload, message));
+    }
+    let found = resolve(study, SUBJECT, &mut preload)?;
+    study.subject.env.insert(PRELOAD.to_owned(), preload);
+    Ok(found)
 }
 
 /// Removes the claims about peers that are missing.
@@ -85,14 +101,18 @@ fn found(study: &Study, peer: &mut Peer) -> Result<Vec<Library>, BuildError> {
         let message = format!("peer `{}`: {why}; install it{hint}, or write optional = true", peer.name);
         return Err(pointed(study, &["command", PRELOAD], value, message));
     }
-    let Some(preload) = peer.env.get_mut(PRELOAD) else { return Ok(Vec::new()) };
+    let name = peer.name.clone();
+    peer.env.get_mut(PRELOAD).map_or_else(|| Ok(Vec::new()), |preload| resolve(study, &name, preload))
+}
+
+/// Writes the absolute paths of the libraries into a variable, and returns them. All of them are there.
+fn resolve(study: &Study, owner: &str, preload: &mut String) -> Result<Vec<Library>, BuildError> {
     let paths: Vec<PathBuf> = libraries(preload).filter_map(|name| locate(study.folder(), name)).collect();
     let shown: Vec<String> = paths.iter().map(path_to_text).collect();
     if let Some(split) = shown.iter().find(|path| path.contains([' ', ':'])) {
         let message = format!(
-            "peer `{}`: the loader would read `{split}` as several libraries, because it contains a blank or a colon; \
-             move the library",
-            peer.name
+            "{owner}: the loader would read `{split}` as several libraries, because it contains a blank or a colon; move \
+             the library"
         );
         let value = preload.clone();
         return Err(pointed(study, &[PRELOAD], &value, message));
@@ -100,7 +120,7 @@ fn found(study: &Study, peer: &mut Peer) -> Result<Vec<Library>, BuildError> {
     *preload = shown.join(":");
     let library = |path: PathBuf| {
         let sha256 = sha256_of(&path).map_err(BuildError::io(&path, "reading the library"))?;
-        Ok(Library { peer: peer.name.clone(), path: path_to_text(&path), sha256 })
+        Ok(Library { peer: owner.to_owned(), path: path_to_text(&path), sha256 })
     };
     paths.into_iter().map(library).collect()
 }

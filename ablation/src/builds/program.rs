@@ -4,7 +4,7 @@ use super::error::BuildError;
 use super::pointed::pointed;
 use crate::config::Study;
 use crate::design::BuildPlan;
-use crate::support::machine::sha256_of;
+use crate::support::machine::{sha256_of, sha256_of_text};
 use ablate_format::{BuildRecord, BuiltBinary, path_to_text};
 use std::ffi::{CString, OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -25,9 +25,27 @@ pub(crate) fn find(study: &Study, plan: &BuildPlan, command: &[String]) -> Resul
             sha256 += &sha256_of(&file).map_err(BuildError::io(&file, "reading a file among the arguments"))?;
         }
     }
+    if let Some(own) = of_workloads(study)? {
+        sha256 += "+";
+        sha256 += &own;
+    }
     let result = Ok(BuiltBinary { path: path_to_text(&path), sha256, code_sha256: None });
     let (features, layouts) = (Vec::new(), Vec::new());
     Ok(BuildRecord { id: plan.id.clone(), features, settings: Default::default(), seconds: None, result, layouts })
+}
+
+/// One hash of the programs that workloads have instead of the subject's, and of the files among their arguments; `None`
+/// where no workload has one.
+fn of_workloads(study: &Study) -> Result<Option<String>, BuildError> {
+    let mut all = String::new();
+    for command in study.workloads.iter().filter_map(|workload| workload.command.as_ref()) {
+        let path = locate(study, command.first().map_or("", String::as_str))?;
+        all += &sha256_of(&path).map_err(BuildError::io(&path, "reading the program"))?;
+        for file in command.iter().skip(1).map(|argument| study.folder().join(argument)).filter(|file| file.is_file()) {
+            all += &sha256_of(&file).map_err(BuildError::io(&file, "reading a file among the arguments"))?;
+        }
+    }
+    Ok((!all.is_empty()).then(|| sha256_of_text(&all)))
 }
 
 /// Absolute path of a program. A name with a slash is relative to the config's folder; any other is on the `PATH`.
@@ -61,7 +79,8 @@ pub(crate) fn exists(folder: &Path, program: &str) -> bool {
 /// # Errors
 /// [`BuildError::Config`], pointing at the name.
 pub(crate) fn check_auxiliary(study: &Study) -> Result<(), BuildError> {
-    for (key, command) in study.subject.surroundings.commands() {
+    let own = study.workloads.iter().filter_map(|workload| Some(("command", workload.command.as_ref()?)));
+    for (key, command) in study.subject.surroundings.commands().into_iter().chain(own) {
         let program = command.first().map_or("", String::as_str);
         if !program.contains('{') && !exists(study.folder(), program) {
             let message = format!(

@@ -9,7 +9,9 @@ mod index;
 mod write;
 
 use crate::builds::revisions::Pinned;
-use crate::builds::{self, BuildError, Built, Workspace, build_all, find_peers, target_folder, workspace_with};
+use crate::builds::{
+    self, BuildError, Built, SUBJECT, Workspace, build_all, find_peers, target_folder, workspace_with,
+};
 use crate::config::{Origin, PRELOAD, Program, Study, libraries};
 use crate::design::BuildPlan;
 use crate::support::machine::sha256_of;
@@ -56,13 +58,14 @@ impl Bundle {
     pub(crate) fn find_peers(bundle: Option<&Bundle>, study: &mut Study) -> Result<Vec<Library>, BundleError> {
         let Some(bundle) = bundle else { return Ok(find_peers(study)?) };
         let mut all = Vec::new();
-        for peer in &mut study.peers {
-            let Some(preload) = peer.env.get_mut(PRELOAD) else { continue };
-            let own = bundle.index.libraries.iter().filter(|library| library.peer == peer.name);
+        let of_subject = study.subject.env.get_mut(PRELOAD).map(|preload| (SUBJECT, preload));
+        let of_peers = study.peers.iter_mut().filter_map(|peer| Some((peer.name.as_str(), peer.env.get_mut(PRELOAD)?)));
+        for (owner, preload) in of_subject.into_iter().chain(of_peers) {
+            let own = bundle.index.libraries.iter().filter(|library| library.peer == owner);
             let own: Vec<Library> = own.map(|library| bundle.library(library)).collect::<Result<_, _>>()?;
-            let is_absent = bundle.index.absent.iter().any(|(name, ..)| *name == peer.name);
+            let is_absent = bundle.index.absent.iter().any(|(name, ..)| *name == owner);
             if !is_absent && own.len() != libraries(preload).count() {
-                return Err(bundle.foreign(format!("it lacks a library of peer `{}`", peer.name)));
+                return Err(bundle.foreign(format!("it lacks a library of `{owner}`")));
             }
             *preload = own.iter().map(|library| library.path.as_str()).collect::<Vec<_>>().join(":");
             all.extend(own);

@@ -26,7 +26,7 @@ pub(super) fn check(path: &Path, text: &str, raw: raw::Study) -> Checked<Study> 
     let name = checker.name("study", &raw.study)?;
     let arms = checker.arms(raw.arms.as_ref(), &raw)?;
     let designs = checker.designs(raw.design.as_ref(), &raw)?;
-    let subject = checker.subject(path, &raw.subject)?;
+    let subject = checker.subject(path, &raw.subject, &raw.workloads)?;
     // Such a program reports no result line by itself, and is not linked here.
     let is_command = !matches!(subject.program, Program::Cargo(_));
     checker.possible(raw.arms.as_ref(), &subject.program)?;

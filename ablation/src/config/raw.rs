@@ -251,6 +251,7 @@ pub(super) struct Workload {
     pub(super) name: Text,
     #[serde(default)]
     pub(super) about: String,
+    pub(super) command: Option<Texts>,
     pub(super) args: Option<Vec<Text>>,
     pub(super) benchmark: Option<Text>,
     #[serde(default = "yes")]

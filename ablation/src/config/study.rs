@@ -408,6 +408,8 @@ pub(crate) struct Workload {
     pub(crate) name: String,
     /// One line for people; empty when there is none.
     pub(crate) about: String,
+    /// Another program than the subject's, its path or name, then arguments; `None`: the subject's.
+    pub(crate) command: Option<Vec<String>>,
     /// Arguments after those of the cell.
     pub(crate) args: Vec<String>,
     /// Id of the benchmark that it is, where the subject is a harness.

@@ -11,11 +11,16 @@ use std::path::{Component, Path, PathBuf};
 use toml::Spanned;
 
 impl Checker<'_> {
-    pub(super) fn subject(&self, path: &Path, raw: &Spanned<raw::Subject>) -> Checked<Subject> {
+    pub(super) fn subject(
+        &self,
+        path: &Path,
+        raw: &Spanned<raw::Subject>,
+        workloads: &[raw::Workload],
+    ) -> Checked<Subject> {
         let place = raw.span();
         let raw = raw.get_ref();
         let harness = self.harness(raw)?;
-        let program = self.program(path, raw, place, harness)?;
+        let program = self.program(path, raw, place, harness, workloads)?;
         let is_command = !matches!(program, Program::Cargo(_));
         let mut allow_env = Vec::new();
         for name in &raw.allow_env {
@@ -47,6 +52,7 @@ impl Checker<'_> {
         raw: &raw::Subject,
         place: Range<usize>,
         harness: Option<Harness>,
+        workloads: &[raw::Workload],
     ) -> Checked<Program> {
         let of_packages = [
             ("package", raw.package.as_ref()),
@@ -83,8 +89,16 @@ impl Checker<'_> {
             }
             return Ok(Program::Command(self.command(command)?));
         }
+        // Where every workload has a command, the subject needs none.
+        let of_workloads = workloads.iter().map(|workload| workload.command.as_ref()).collect::<Option<Vec<_>>>();
+        if let (None, Some([first, ..])) = (&raw.package, of_workloads.as_deref()) {
+            return Ok(Program::Command(self.command(first)?));
+        }
         let Some(package) = &raw.package else {
             let message = match raw.server {
+                None if workloads.iter().any(|workload| workload.command.is_some()) => {
+                    "the subject has no `command`, and not every workload has one; give each a `command`, or the subject"
+                }
                 Some(_) => "the server has no `command`, and the subject no `package`; name what is to be run",
                 None => "the subject has no `package`, no `command` and no [subject.build]; name what is to be run",
             };

@@ -2,7 +2,7 @@
 
 use super::check::{Checked, Checker};
 use super::raw;
-use super::study::{DesignKind, Peer, Subject, Workload};
+use super::study::{DesignKind, Peer, Program, Subject, Workload};
 use crate::support::nearest::suggestion;
 use ablate_format::{Curve, MainResponse, OutputRule};
 use toml::Spanned;
@@ -34,6 +34,7 @@ impl Checker<'_> {
                     Some(id) if workload.about.is_empty() => id.get_ref().clone(),
                     _ => workload.about.clone(),
                 },
+                command: self.workload_command(workload, subject)?,
                 args: self.workload_args(workload, subject)?,
                 benchmark: workload.benchmark.as_ref().map(|id| id.get_ref().clone()),
                 pin: workload.pin,
@@ -46,7 +47,18 @@ impl Checker<'_> {
         Ok(out)
     }
 
-    /// The arguments of a workload. Only those of a benchmark, which its id chooses, may be missing.
+    /// The program of a workload, where it is not the subject's.
+    fn workload_command(&self, raw: &raw::Workload, subject: &Subject) -> Checked<Option<Vec<String>>> {
+        let Some(command) = &raw.command else { return Ok(None) };
+        if !matches!(subject.program, Program::Command(_)) || subject.harness.is_some() || subject.server().is_some() {
+            let message = "a workload has a `command` of its own where the subject is a `command`, without a harness or a \
+                           server; remove it";
+            return self.fail(command.span(), message);
+        }
+        Ok(Some(self.command(command)?))
+    }
+
+    /// The arguments of a workload. Only those of a benchmark, which its id chooses, or of a command may be missing.
     fn workload_args(&self, raw: &raw::Workload, subject: &Subject) -> Checked<Vec<String>> {
         let name = &raw.name;
         match (&raw.benchmark, subject.harness) {
@@ -71,6 +83,7 @@ impl Checker<'_> {
         match (&raw.args, subject.harness) {
             (Some(args), _) => self.args(args),
             (None, Some(_)) => Ok(Vec::new()),
+            (None, None) if raw.command.is_some() => Ok(Vec::new()),
             (None, None) => self.fail(name.span(), "missing key `args`; add it to this table"),
         }
     }

@@ -120,6 +120,7 @@ fn workloads(study: &Study, cells: &Cells, designs: &BTreeMap<String, Vec<String
     };
     let plan = |w: &crate::config::Workload| WorkloadPlan {
         name: w.name.clone(),
+        command: w.command.clone(),
         args: w.args.clone(),
         about: w.about.clone(),
         response: w.response,

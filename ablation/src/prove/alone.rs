@@ -27,6 +27,15 @@ pub(super) fn prove_cell(plan: &StudyPlan, cell: Option<&CellPlan>, record: &mut
         invalidate(record, reason);
         return;
     }
+    if record.preload_opened == Some(false) {
+        let libraries = cell.env.get("LD_PRELOAD").map_or("", String::as_str);
+        let reason = format!(
+            "no process of the run opened {libraries} of LD_PRELOAD, so another allocator or library served: the program is \
+             linked statically, drops its environment, or may not read the file"
+        );
+        invalidate(record, reason);
+        return;
+    }
     let Some(measured) = &record.measured else {
         // A program that is measured from outside needs no result line, unless the config has something to prove by it.
         let is_outside = plan.workloads.iter().any(|w| w.name == record.workload && w.response.is_outside());

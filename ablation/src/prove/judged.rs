@@ -33,8 +33,10 @@ pub(crate) struct JudgedRun {
     pub(crate) process_page_faults: u64,
     /// Peak resident bytes, as [`Record::rss_peak_bytes`] has them.
     pub(crate) rss_peak_bytes: Option<u64>,
-    /// Mean of the resident bytes, and those at the last sample, where they were sampled.
-    pub(crate) rss_sampled_bytes: Option<(u64, u64)>,
+    /// Mean of the resident bytes, as [`Record::rss_mean`] has it.
+    pub(crate) rss_mean_bytes: Option<u64>,
+    /// Resident bytes at the last sample, where they were sampled.
+    pub(crate) rss_last_bytes: Option<u64>,
     /// What it printed, where that is compared.
     pub(crate) printed: Option<Printed>,
     /// Resident bytes of the runner when it started the process.
@@ -130,6 +132,7 @@ impl JudgedRun {
             MainResponse::Wall => Some(self.wall_ns as f64 / self.operations()),
             MainResponse::Cpu => Some(self.cpu_ns as f64 / self.operations()),
             MainResponse::RssPeak => self.rss_peak_bytes.map(|bytes| bytes as f64),
+            MainResponse::RssMean => self.rss_mean_bytes.map(|bytes| bytes as f64),
             MainResponse::Value(value) => measured?.value(value.name()),
         }
     }
@@ -185,7 +188,9 @@ impl<'p> Judge<'p> {
     pub(crate) fn judge(&mut self, mut record: Record) -> JudgedRun {
         let cell = self.cells.get(record.cell.as_str()).copied();
         prove_cell(self.plan, cell, &mut record);
-        let rss_peak_bytes = record.rss_peak_bytes();
+        let (rss_peak_bytes, rss_mean_bytes) = (record.rss_peak_bytes(), record.rss_mean());
+        // A program that reports its own mean measures something else than the processes that were sampled.
+        let has_own_mean = record.measured.as_ref().is_some_and(|measured| measured.rss_mean_bytes.is_some());
         let measured = record.measured.take().filter(|_| record.status == Status::Ok);
         let is_counted = !(record.counts.is_empty()
             && record.coverage.is_empty()
@@ -204,7 +209,8 @@ impl<'p> Judge<'p> {
             cpu_ns: record.cpu_ns,
             process_page_faults: record.process_page_faults,
             rss_peak_bytes,
-            rss_sampled_bytes: record.rss_mean_bytes.zip(record.rss_last_bytes),
+            rss_mean_bytes,
+            rss_last_bytes: record.rss_last_bytes.filter(|_| !has_own_mean),
             printed: record.output_sha256.as_deref().map(|sha256| Printed {
                 sha256: self.name(sha256),
                 exit_code: record.exit_code,

@@ -153,6 +153,19 @@ mod tests {
     }
 
     #[test]
+    fn a_preloaded_library_that_no_process_opened_served_nothing() {
+        let study = Study::new(&["cache"], &["w"]);
+        let judged = |opened: Option<bool>| {
+            let mut record = study.timing("w", "baseline", 0, 100.0);
+            record.preload_opened = opened;
+            prove(&study.manifest.plan, &mut record);
+            record.reason
+        };
+        assert!(judged(Some(false)).starts_with("no process of the run opened"));
+        assert_eq!((judged(Some(true)), judged(None)), (String::new(), String::new()));
+    }
+
+    #[test]
     fn a_peak_that_may_be_the_runner_s_is_no_peak_of_the_program() {
         let mut study = Study::new(&["cache"], &["w"]);
         study.manifest.plan.workloads[0].response = MainResponse::RssPeak;

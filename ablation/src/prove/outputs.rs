@@ -5,7 +5,7 @@
 use super::judged::{JudgedRun, Printed};
 use crate::support::count::counted;
 use crate::support::text::{printable, shortened};
-use ablate_format::{CellKind, OutputRule, Pass, Status, StudyPlan};
+use ablate_format::{CellKind, OutputRule, Pass, Status, StudyPlan, WorkloadPlan};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -27,8 +27,8 @@ struct Compared {
 /// config does not expect it.
 pub(super) fn differing(plan: &StudyPlan, runs: &[JudgedRun]) -> Vec<(usize, String)> {
     let mut out = Vec::new();
-    for workload in plan.workloads.iter().filter(|workload| workload.output == OutputRule::Same) {
-        let compared = compare(plan, runs, &workload.name);
+    for workload in plan.workloads.iter().filter(|workload| is_same(workload)) {
+        let compared = compare(plan, runs, workload);
         for (cell, at) in &compared.different {
             let way_out = "if the levels are meant to print different things, say output = \"may-differ\"";
             let reason = format!("{}; {way_out}", compared.how[cell]);
@@ -42,7 +42,7 @@ pub(super) fn differing(plan: &StudyPlan, runs: &[JudgedRun]) -> Vec<(usize, Str
 pub(crate) fn remarks(plan: &StudyPlan, runs: &[JudgedRun]) -> Vec<String> {
     let mut out = Vec::new();
     for workload in plan.workloads.iter().filter(|workload| workload.output != OutputRule::Ignored) {
-        let compared = compare(plan, runs, &workload.name);
+        let compared = compare(plan, runs, workload);
         let name = &workload.name;
         if let Some(first) = compared.unsteady.first() {
             let more = match compared.unsteady.len() - 1 {
@@ -72,9 +72,14 @@ fn is_compared(run: &JudgedRun, workload: &str) -> bool {
     run.pass == Pass::Timing && run.status == Status::Ok && *run.workload == *workload && run.printed.is_some()
 }
 
-fn compare(plan: &StudyPlan, runs: &[JudgedRun], workload: &str) -> Compared {
+/// Whether runs whose output differs are invalid.
+fn is_same(workload: &WorkloadPlan) -> bool {
+    matches!(workload.output, OutputRule::Same | OutputRule::SameForAll)
+}
+
+fn compare(plan: &StudyPlan, runs: &[JudgedRun], workload: &WorkloadPlan) -> Compared {
     let mut by_cell: BTreeMap<&str, Vec<(usize, &Printed)>> = BTreeMap::new();
-    for (at, run) in runs.iter().enumerate().filter(|(_, run)| is_compared(run, workload)) {
+    for (at, run) in runs.iter().enumerate().filter(|(_, run)| is_compared(run, &workload.name)) {
         if let Some(printed) = &run.printed {
             by_cell.entry(&*run.cell).or_default().push((at, printed));
         }
@@ -90,7 +95,11 @@ fn compare(plan: &StudyPlan, runs: &[JudgedRun], workload: &str) -> Compared {
     if !is_reference_steady {
         out.unsteady.push("the baseline".to_owned());
     }
-    for cell in of_kind(&[CellKind::Treatment]) {
+    let compared: &[CellKind] = match workload.output {
+        OutputRule::SameForAll => &[CellKind::Treatment, CellKind::Peer],
+        _ => &[CellKind::Treatment],
+    };
+    for cell in of_kind(compared) {
         let Some(printed) = by_cell.get(cell.id.as_str()) else { continue };
         let all: Vec<&Printed> = printed.iter().map(|(_, printed)| *printed).collect();
         if !is_reference_steady {
@@ -178,6 +187,17 @@ mod tests {
         cells.dedup();
         let reason = invalid.first().map_or_else(String::new, |run| run.reason.to_string());
         (cells, reason, remarks(&study.manifest.plan, &runs))
+    }
+
+    #[test]
+    fn peers_print_what_they_like_unless_all_are_to_print_the_same() {
+        let text = |cell: &str, _: u32| (0, if cell == "peer-fast" { "other" } else { "one" }.to_owned());
+        assert_eq!(check(OutputRule::Same, text).0, Vec::<String>::new());
+        let (cells, reason, _) = check(OutputRule::SameForAll, text);
+        assert_eq!(cells, ["peer-fast"]);
+        assert!(reason.contains("line 1: `other` instead of `one`"), "{reason}");
+        let level = |cell: &str, _: u32| (0, if cell == "no-cache@env" { "other" } else { "one" }.to_owned());
+        assert_eq!(check(OutputRule::SameForAll, level).0, ["no-cache@env"]);
     }
 
     #[test]

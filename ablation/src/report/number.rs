@@ -173,6 +173,7 @@ pub(crate) fn meaning(response: MainResponse) -> &'static str {
         MainResponse::Wall => "from start to end of a process",
         MainResponse::Cpu => "processor time of a process",
         MainResponse::RssPeak => "most memory that a process had resident",
+        MainResponse::RssMean => "memory that a process had resident, in the mean",
         MainResponse::Value(_) => "a number that the program prints",
     }
 }

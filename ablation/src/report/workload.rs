@@ -93,7 +93,9 @@ fn beside(response: MainResponse) -> MainResponse {
         MainResponse::P99 => MainResponse::P10,
         MainResponse::Wall => MainResponse::Cpu,
         MainResponse::Cpu => MainResponse::Wall,
-        MainResponse::P10 | MainResponse::RssPeak | MainResponse::Value(_) => MainResponse::Mean,
+        MainResponse::P10 | MainResponse::RssPeak | MainResponse::RssMean | MainResponse::Value(_) => {
+            MainResponse::Mean
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::context::{Attempt, Context, RunError};
 use super::hooks::{self, Hooked};
+use super::preloaded::Preloaded;
 use super::process::{self, Launch};
 use super::ran::{Ran, Trouble};
 use super::scratch::Place;
@@ -32,10 +33,14 @@ pub(crate) fn run<'p, E: From<RunError>>(
     change(&mut launch)?;
     let hook = |name, commands, heeds| hooks::run(context, attempt.cell, &place, (name, commands), heeds);
     let ran = match hook("before_run", &surroundings.before_run, true)? {
-        Hooked::Done => match &surroundings.server {
-            None => process::run(&launch).map(Ran::from).map_err(RunError::from),
-            Some(server) => server::run(context, attempt, &place, server, &launch),
-        },
+        Hooked::Done => {
+            let preloaded = Preloaded::watch(&attempt.cell.env);
+            let ran = match &surroundings.server {
+                None => process::run(&launch).map(Ran::from).map_err(RunError::from),
+                Some(server) => server::run(context, attempt, &place, server, &launch),
+            };
+            ran.map(|ran| Ran { preload_opened: preloaded.map(Preloaded::opened), ..ran })
+        }
         ended => Ok(not_begun(ended)),
     };
     let benchmark = context.study.workloads[attempt.slot.workload].benchmark.as_deref();

@@ -5,7 +5,7 @@ use super::harness::{self, Asked};
 use super::process::{Launch, ProcessError};
 use super::schedule::Slot;
 use super::scratch::{Block, Place};
-use crate::builds::{Beside, BuildError};
+use crate::builds::{Beside, BuildError, find};
 use crate::config::{Program, Study};
 use crate::design::BuildPlan;
 use crate::harness::Request;
@@ -175,7 +175,8 @@ impl Context<'_> {
         if !has_client {
             args.extend(self.work(slot, attempt.counters.is_some()));
         }
-        let words = with_args(self.called(cell), &args);
+        let own = self.own_command(cell, slot.workload);
+        let words = with_args(own.unwrap_or_else(|| self.called(cell)), &args);
         let mut argv: Vec<Vec<u8>> = words.iter().map(|arg| place.fill(arg)).collect();
         let mut env = self.variables(&cell.env, place);
         if let (Some(harness), Some(benchmark), Some(scratch)) =
@@ -194,7 +195,8 @@ impl Context<'_> {
         let argv = argv.into_iter().map(CString::new);
         let stdin = surroundings.stdin.as_ref().filter(|_| !has_client);
         Ok(Launch {
-            program: CString::new(bytes_of_text(attempt.binary)).map_err(nul)?,
+            program: CString::new(own.map_or_else(|| bytes_of_text(attempt.binary), |own| self.found(own)))
+                .map_err(nul)?,
             argv: argv.collect::<Result<_, _>>().map_err(nul)?,
             envp: padded(env, slot.pad).map_err(nul)?,
             directory: Some(self.directory(Some(cell), place).map_err(nul)?),
@@ -250,6 +252,22 @@ impl Context<'_> {
     pub(super) fn input(&self, file: &str, place: &Place) -> Result<CString, std::ffi::NulError> {
         let file = std::ffi::OsString::from_vec(place.fill(file));
         CString::new(self.folder().join(file).into_os_string().into_vec())
+    }
+
+    /// The command of a workload, for cells of the subject's own program.
+    fn own_command(&self, cell: &CellPlan, workload: usize) -> Option<&[String]> {
+        let own = self.study.workloads[workload].command.as_deref()?;
+        let build = self.programs.iter().find(|build| build.id == cell.build)?;
+        let is_of_subject =
+            matches!(&self.study.subject.program, Program::Command(all) if build.command.as_ref() == Some(all));
+        is_of_subject.then_some(own)
+    }
+
+    /// Path of the program of a command. One that has gone since the study began is started by its name, which fails.
+    fn found(&self, command: &[String]) -> Vec<u8> {
+        let program = command.first().map_or("", String::as_str);
+        let path = find(self.study.folder(), program).unwrap_or_else(|| PathBuf::from(program));
+        path.into_os_string().into_vec()
     }
 
     /// First words of the process of a cell: its name, and the arguments of its command.

@@ -15,6 +15,7 @@ mod orphans;
 mod outcome;
 mod passes;
 mod preflight;
+mod preloaded;
 pub(crate) mod process;
 mod ran;
 mod ready;
@@ -23,6 +24,7 @@ mod scratch;
 mod server;
 mod tools;
 mod unit_costs;
+mod watch;
 mod words;
 
 pub(crate) use context::{Attempt, Context, End, RunError};

@@ -26,8 +26,8 @@ pub(super) fn merged(mut first: Ran, mut more: Ran, accepted: &[i32]) -> Ran {
 /// Fills in how a run ended and what its process printed. A process whose response is measured from outside needs no
 /// result line.
 pub(super) fn fill(record: &mut Record, ran: Ran, workload: &WorkloadPlan, study: &Study) {
-    let Ran { mut finished, trouble, read_back } = ran;
-    record.read_back = read_back;
+    let Ran { mut finished, trouble, read_back, preload_opened } = ran;
+    (record.read_back, record.preload_opened) = (read_back, preload_opened);
     record.wall_ns = finished.wall_ns;
     record.cpu_ns = finished.cpu_ns;
     record.context_switches = Some(finished.context_switches);
@@ -37,6 +37,7 @@ pub(super) fn fill(record: &mut Record, ran: Ran, workload: &WorkloadPlan, study
     record.runner_rss_bytes = finished.runner_rss_bytes;
     record.rss_mean_bytes = finished.resident.map(|resident| resident.mean_bytes);
     record.rss_last_bytes = finished.resident.map(|resident| resident.last_bytes);
+    record.rss_sampled_peak_bytes = finished.resident.map(|resident| resident.peak_bytes);
     let reading = finished.reading;
     (record.counts, record.coverage, record.refused) = (reading.counts, reading.coverage, reading.refused);
     if let Some(trouble) = trouble {
@@ -129,7 +130,7 @@ mod tests {
 
     fn workload(response: MainResponse) -> WorkloadPlan {
         let (name, args, about, cells) = ("w".to_owned(), Vec::new(), String::new(), Vec::new());
-        WorkloadPlan { name, args, about, response, cells, output: OutputRule::Same, benchmark: None }
+        WorkloadPlan { name, command: None, args, about, response, cells, output: OutputRule::Same, benchmark: None }
     }
 
     fn finished(exit: Exit, stdout: &str, stdout_cut: bool) -> Finished {

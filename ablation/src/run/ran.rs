@@ -12,6 +12,8 @@ pub(crate) struct Ran {
     pub(crate) trouble: Option<Trouble>,
     /// What the command that reads the configuration of the running server printed.
     pub(crate) read_back: Option<String>,
+    /// Whether its processes opened every library of `LD_PRELOAD`; `None`: there is none, or it is not known.
+    pub(crate) preload_opened: Option<bool>,
 }
 
 /// Why a run does not count.
@@ -33,7 +35,7 @@ impl Trouble {
 
 impl From<Finished> for Ran {
     fn from(finished: Finished) -> Ran {
-        Ran { finished, trouble: None, read_back: None }
+        Ran { finished, trouble: None, read_back: None, preload_opened: None }
     }
 }
 

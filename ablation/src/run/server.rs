@@ -128,7 +128,7 @@ fn serve(
     if has_ended && finished.exit != Exit::Interrupted {
         return Ok(DIED);
     }
-    Ok(Served::Ran(Box::new(Ran { finished, trouble: None, read_back })))
+    Ok(Served::Ran(Box::new(Ran { read_back, ..Ran::from(finished) })))
 }
 
 /// Counts are the server's, and so are processor time and memory where it is what is measured.

@@ -68,6 +68,15 @@ fn has_changes(root: &Path) -> Option<bool> {
     out.ok().filter(|out| out.status.success()).map(|out| !out.stdout.is_empty())
 }
 
+/// SHA-256 of a text, hexadecimal.
+pub(crate) fn sha256_of_text(text: &str) -> String {
+    hex(&Sha256::digest(text))
+}
+
+fn hex(digest: &[u8]) -> String {
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// SHA-256 of a file, hexadecimal.
 ///
 /// # Errors
@@ -82,7 +91,7 @@ pub(crate) fn sha256_of(path: &Path) -> io::Result<String> {
             n => hasher.update(&buffer[..n]),
         }
     }
-    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(&hasher.finalize()))
 }
 
 /// Whether the processor reports a hypervisor.

@@ -11,6 +11,7 @@ mod init;
 mod odd_paths;
 mod over_time;
 mod path;
+mod programs;
 mod race;
 mod screen;
 mod server;

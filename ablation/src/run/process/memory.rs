@@ -24,6 +24,8 @@ pub(super) struct Sampler {
     samples: u32,
     /// Time of the last sample with its bytes.
     last: Option<(Instant, u64)>,
+    /// The most of a sample, and of the first process by then.
+    peak: u64,
     /// Sum of bytes times seconds since the first sample, and those seconds.
     area: f64,
     seconds: f64,
@@ -36,11 +38,13 @@ pub(crate) struct Resident {
     pub(crate) mean_bytes: u64,
     /// The last sample.
     pub(crate) last_bytes: u64,
+    /// The most of one sample, or of the first process until the last sample.
+    pub(crate) peak_bytes: u64,
 }
 
 impl Sampler {
     pub(super) fn new(pid: libc::pid_t, started: Instant) -> Sampler {
-        Sampler { pid, next: started + FIRST, samples: 0, last: None, area: 0.0, seconds: 0.0 }
+        Sampler { pid, next: started + FIRST, samples: 0, last: None, peak: 0, area: 0.0, seconds: 0.0 }
     }
 
     /// When the next sample is due.
@@ -58,6 +62,7 @@ impl Sampler {
         // A process that has ended but is not reaped has no memory any more.
         if let Some(bytes) = tree_bytes(self.pid) {
             self.add(now, bytes);
+            self.peak = self.peak.max(high_water(self.pid).unwrap_or(0));
         }
         // Not the time that passed: on a busy machine the runner may have waited for a processor.
         let took = processor_time().saturating_sub(before);
@@ -71,13 +76,15 @@ impl Sampler {
             self.seconds += seconds;
         }
         self.last = Some((at, bytes));
+        self.peak = self.peak.max(bytes);
         self.samples += 1;
     }
 
     /// `None` with too few samples for a mean.
     pub(super) fn result(&self) -> Option<Resident> {
         let (_, last_bytes) = self.last.filter(|_| self.samples >= MIN_SAMPLES && self.seconds > 0.0)?;
-        Some(Resident { mean_bytes: (self.area / self.seconds).round() as u64, last_bytes })
+        let mean_bytes = (self.area / self.seconds).round() as u64;
+        Some(Resident { mean_bytes, last_bytes, peak_bytes: self.peak })
     }
 }
 
@@ -112,12 +119,17 @@ fn descendants(pid: libc::pid_t) -> Option<Vec<libc::pid_t>> {
 }
 
 fn resident(pid: libc::pid_t) -> Option<u64> {
-    rss(&fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?)
+    kibibytes(&fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?, "Rss:")
 }
 
-/// The line `Rss:` (proc_pid_smaps(5)), in KiB there.
-fn rss(rollup: &str) -> Option<u64> {
-    let line = rollup.lines().find_map(|line| line.strip_prefix("Rss:"))?;
+/// Peak of a process since its `exec` (proc_pid_status(5)).
+fn high_water(pid: libc::pid_t) -> Option<u64> {
+    kibibytes(&fs::read_to_string(format!("/proc/{pid}/status")).ok()?, "VmHWM:")
+}
+
+/// Bytes of the line with this name, in KiB there (proc_pid_smaps(5)).
+fn kibibytes(text: &str, name: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
     Some(line.split_whitespace().next()?.parse::<u64>().ok()? * 1024)
 }
 
@@ -134,8 +146,8 @@ mod tests {
 
     #[test]
     fn the_line_of_the_rollup_is_in_kibibytes() {
-        assert_eq!(rss("55d0-7ffe ---p 00000000 00:00 0 [rollup]\nRss:       1234 kB\nPss: 9 kB\n"), Some(1234 * 1024));
-        assert_eq!(rss("Pss: 9 kB\n"), None);
+        let rollup = "55d0-7ffe ---p 00000000 00:00 0 [rollup]\nRss:       1234 kB\nPss: 9 kB\n";
+        assert_eq!((kibibytes(rollup, "Rss:"), kibibytes("Pss: 9 kB\n", "Rss:")), (Some(1234 * 1024), None));
     }
 
     /// A server with many workers.
@@ -168,7 +180,7 @@ mod tests {
         sampler.add(start + Duration::from_secs(1), 100);
         sampler.add(start + Duration::from_secs(1), 300);
         sampler.add(start + Duration::from_secs(4), 300);
-        assert_eq!(sampler.result(), Some(Resident { mean_bytes: 250, last_bytes: 300 }));
+        assert_eq!(sampler.result(), Some(Resident { mean_bytes: 250, last_bytes: 300, peak_bytes: 300 }));
     }
 
     #[test]
