@@ -46,9 +46,9 @@ pub(crate) fn thread_word() -> *mut usize {
     word
 }
 
-/// The processor's counter, before what follows is seen by others.
+/// The processor's counter, before others see what follows. It may be read before what came before has ended.
 #[inline(always)]
-pub(crate) fn counter_before() -> u64 {
+pub(crate) fn counter() -> u64 {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: every x86-64 has the instruction, and it was checked that its count is the time.
     unsafe {
@@ -64,14 +64,15 @@ pub(crate) fn counter_before() -> u64 {
 }
 
 /// The processor's counter, after what came before has read all that it reads. Without the order, the time of an allocation
-/// can be before that of the free by another thread that made the place for it.
+/// can be before that of the free by another thread that made the place for it, and the time of a free before that of the
+/// allocation by the thread that the address is from.
 #[inline(always)]
-pub(crate) fn counter_after() -> u64 {
+pub(crate) fn counter_in_order() -> u64 {
     #[cfg(target_arch = "x86_64")]
     {
         // SAFETY: every x86-64 has the instruction. On both makers' processors it waits for all that came before.
         unsafe { core::arch::x86_64::_mm_lfence() };
-        counter_before()
+        counter()
     }
     #[cfg(target_arch = "aarch64")]
     {

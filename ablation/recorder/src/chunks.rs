@@ -164,7 +164,7 @@ fn place(number: u64) -> u64 {
 fn next_number() -> Option<u64> {
     // SAFETY: a thread that claims a chunk is of a process with a file.
     let head = unsafe { &*head() };
-    head.last_ticks.store(switch::ticks_after(), Ordering::Relaxed);
+    head.last_ticks.store(switch::ticks(), Ordering::Relaxed);
     head.last_ns.store(switch::now_ns(), Ordering::Relaxed);
     let number = head.chunks.fetch_add(1, Ordering::Relaxed);
     let end = place(number + 1);

@@ -20,7 +20,7 @@ extern "C" fn at_exit() {
     maps::note();
     // SAFETY: a process that records has a head.
     let head = unsafe { &*chunks::head() };
-    head.last_ticks.store(switch::ticks_after(), Ordering::Relaxed);
+    head.last_ticks.store(switch::ticks(), Ordering::Relaxed);
     head.last_ns.store(switch::now_ns(), Ordering::Relaxed);
     head.ended.store(1, Ordering::Relaxed);
 }

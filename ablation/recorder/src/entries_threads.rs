@@ -46,7 +46,7 @@ unsafe extern "C" fn pthread_create(
     if records() {
         switch::note_threads();
     }
-    let before = switch::ticks_before();
+    let before = switch::ticks();
     // SAFETY: the caller's promise.
     let result = unsafe { function(thread, attributes, start, argument) };
     if result == 0 && records() {
@@ -67,7 +67,7 @@ unsafe extern "C" fn pthread_join(thread: libc::pthread_t, result: *mut *mut c_v
     // SAFETY: the caller's promise.
     let answer = unsafe { function(thread, result) };
     if answer == 0 && records() {
-        record::note(Sub::Join, 0, switch::ticks_after(), thread);
+        record::note(Sub::Join, 0, switch::ticks(), thread);
     }
     answer
 }

@@ -110,7 +110,7 @@ fn write(chunk: &mut Chunk) {
             filled = 0;
         }
     }
-    let [first, second, third] = other(Sub::Maps, 0, switch::ticks_before(), written as u64);
+    let [first, second, third] = other(Sub::Maps, 0, switch::ticks(), written as u64);
     let at = chunk.at;
     // SAFETY: there is room for three words and the text.
     unsafe { at.add(1).write_volatile(second) };

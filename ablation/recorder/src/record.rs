@@ -18,10 +18,10 @@ pub(crate) fn allocated(object: *mut c_void, of: Asked) {
         if is_watched {
             thread.countdown = touch::countdown();
         }
-        asked(Kind::Allocate, address as u64, switch::ticks_after(), of)
+        asked(Kind::Allocate, address as u64, switch::ticks(), of)
     });
     if !written {
-        thread::write_slow(3, || asked(Kind::Allocate, address as u64, switch::ticks_after(), of));
+        thread::write_slow(3, || asked(Kind::Allocate, address as u64, switch::ticks(), of));
     } else if is_watched {
         crate::sys::keeping_errno(|| touch::watch(address, of.size as usize, of.zeroed));
     }
@@ -43,8 +43,8 @@ pub(crate) fn reallocating(object: *mut c_void) {
 #[inline(always)]
 pub(crate) fn reallocated(object: *mut c_void, of: Asked) {
     let address = object.addr() as u64;
-    if !thread::write(3, |_| asked(Kind::ReallocateEnd, address, switch::ticks_after(), of)) {
-        thread::write_slow(3, || asked(Kind::ReallocateEnd, address, switch::ticks_after(), of));
+    if !thread::write(3, |_| asked(Kind::ReallocateEnd, address, switch::ticks(), of)) {
+        thread::write_slow(3, || asked(Kind::ReallocateEnd, address, switch::ticks(), of));
     }
 }
 
@@ -60,8 +60,8 @@ fn before(kind: Kind, object: *mut c_void) {
         seen(address);
     }
     let word = first(kind, address as u64);
-    if !thread::write(2, |_| [word, switch::ticks_before(), 0]) {
-        thread::write_slow(2, || [word, switch::ticks_before(), 0]);
+    if !thread::write(2, |_| [word, switch::ticks(), 0]) {
+        thread::write_slow(2, || [word, switch::ticks(), 0]);
     }
 }
 
@@ -75,5 +75,5 @@ fn seen(address: usize) {
     }
     let Some(seen) = crate::sys::keeping_errno(|| touch::end(address)) else { return };
     let sub = if seen.by_pages { Sub::Resident } else { Sub::Touched };
-    note(sub, seen.written, switch::ticks_before(), seen.size);
+    note(sub, seen.written, switch::ticks(), seen.size);
 }

@@ -52,25 +52,15 @@ pub(crate) fn generation() -> u64 {
     line().generation.load(Ordering::Relaxed)
 }
 
-/// Ticks since the start, before what follows is seen by other threads.
+/// Ticks since the start, in their place between what came before and what others see of what follows.
 #[inline(always)]
-pub(crate) fn ticks_before() -> u64 {
-    let line = line();
-    match line.start_ticks.load(Ordering::Relaxed) {
-        0 => since_start(line),
-        start => arch::counter_before().wrapping_sub(start),
-    }
-}
-
-/// Ticks since the start, after what came before.
-#[inline(always)]
-pub(crate) fn ticks_after() -> u64 {
+pub(crate) fn ticks() -> u64 {
     let line = line();
     match line.start_ticks.load(Ordering::Relaxed) {
         0 => since_start(line),
         // Waiting for what came before takes as long again as the counter itself.
-        start if !line.has_threads.load(Ordering::Relaxed) => arch::counter_before().wrapping_sub(start),
-        start => arch::counter_after().wrapping_sub(start),
+        start if !line.has_threads.load(Ordering::Relaxed) => arch::counter().wrapping_sub(start),
+        start => arch::counter_in_order().wrapping_sub(start),
     }
 }
 
@@ -108,7 +98,7 @@ pub(crate) fn start_clock(by_counter: bool) -> (u64, u64) {
     let line = line();
     let start_ns = sys::clock_ns(libc::CLOCK_MONOTONIC);
     // 0 stands for the system's clock.
-    let start_ticks = if by_counter { arch::counter_after().max(1) } else { 0 };
+    let start_ticks = if by_counter { arch::counter_in_order().max(1) } else { 0 };
     line.start_ticks.store(start_ticks, Ordering::Relaxed);
     line.start_ns.store(start_ns, Ordering::Relaxed);
     (start_ticks, start_ns)

@@ -220,7 +220,7 @@ impl Thread {
             } else if chunks::move_out(chunk).is_none() {
                 return;
             }
-            append_event(chunk, other(Sub::Thread, self.number.into(), switch::ticks_before(), chunks::serial()));
+            append_event(chunk, other(Sub::Thread, self.number.into(), switch::ticks(), chunks::serial()));
             maps::note_changes();
         }
         let mut all = [0; 3];
@@ -234,7 +234,7 @@ impl Thread {
     fn introduce(&mut self) {
         // SAFETY: has no conditions.
         let handle = unsafe { libc::pthread_self() };
-        self.append(&other(Sub::Handle, 0, switch::ticks_before(), handle as u64));
+        self.append(&other(Sub::Handle, 0, switch::ticks(), handle as u64));
         if self.number == 0 {
             maps::note();
         }
@@ -250,8 +250,8 @@ impl Thread {
             bytes.copy_from_slice(&name[from..from + 8]);
             u64::from_ne_bytes(bytes)
         };
-        self.append(&other(Sub::NameFirst, 0, switch::ticks_before(), half(0)));
-        self.append(&other(Sub::NameRest, 0, switch::ticks_before(), half(8)));
+        self.append(&other(Sub::NameFirst, 0, switch::ticks(), half(0)));
+        self.append(&other(Sub::NameRest, 0, switch::ticks(), half(8)));
     }
 }
 
@@ -285,7 +285,7 @@ unsafe extern "C" fn at_end(record: *mut c_void) {
     }
     if thread.generation == switch::generation() {
         thread.name();
-        thread.append(&other(Sub::End, 0, switch::ticks_before(), 0));
+        thread.append(&other(Sub::End, 0, switch::ticks(), 0));
     }
     // SAFETY: the calling thread's own word.
     unsafe { *arch::thread_word() = ENDED };

@@ -163,6 +163,19 @@ fn objects_pass_between_threads_in_order() {
 }
 
 #[test]
+fn every_object_that_passes_around_is_followed() {
+    let folder = Folder::new();
+    let said = folder.record(&[], &["passes"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    let done: Vec<u64> = said.out.split_whitespace().map(|word| word.parse().expect("a number")).collect();
+    let info = folder.info("t.trace");
+    assert_eq!(at_sites(&info, "pass ("), done[0]);
+    assert_eq!(number(&info["counts"]["reallocations"]), done[2]);
+    assert!(number(&info["counts"]["frees"]) >= done[1]);
+    assert_eq!(number(&info["about"]["unknown_frees"]), 0, "no free comes before its allocation");
+}
+
+#[test]
 fn threads_one_after_the_other_share_their_chunks() {
     let folder = Folder::new();
     assert_eq!(folder.record(&["--limit", "3M"], &["churn"]).code, 0);

@@ -39,6 +39,43 @@ static void threads(void) {
     pthread_join(thread, 0);
 }
 
+static long made, gone, resized;
+
+// Makes, resizes and frees objects that lie in a table of all threads.
+static void *pass(void *number) {
+    unsigned seed = (unsigned)(size_t)number;
+    for (int i = 0; i < 20000; i++) {
+        seed = seed * 1664525 + 1013904223;
+        void *volatile *place = &objects[(seed >> 8) % 512];
+        void *object = __atomic_exchange_n(place, 0, __ATOMIC_ACQ_REL);
+        if (object && seed >> 30 == 0) {
+            object = realloc(object, (seed >> 4) % 3000 + 1);
+            __atomic_fetch_add(&resized, 1, __ATOMIC_RELAXED);
+        } else if (object) {
+            free(object);
+            __atomic_fetch_add(&gone, 1, __ATOMIC_RELAXED);
+            continue;
+        } else {
+            object = malloc((seed >> 6) % 400);
+            __atomic_fetch_add(&made, 1, __ATOMIC_RELAXED);
+        }
+        object = __atomic_exchange_n(place, object, __ATOMIC_ACQ_REL);
+        if (object) {
+            free(object);
+            __atomic_fetch_add(&gone, 1, __ATOMIC_RELAXED);
+        }
+    }
+    return 0;
+}
+
+// Four threads that pass objects around; prints how often what was done.
+static void passes(void) {
+    pthread_t thread[4];
+    for (size_t i = 0; i < 4; i++) pthread_create(&thread[i], 0, pass, (void *)(i + 1));
+    for (int i = 0; i < 4; i++) pthread_join(thread[i], 0);
+    printf("%ld %ld %ld\n", made, gone, resized);
+}
+
 static void *few(void *unused) {
     free(malloc(10));
     return unused;
@@ -86,6 +123,7 @@ int main(int count, char **words) {
     const char *what = count > 1 ? words[1] : "";
     if (!strcmp(what, "known")) known();
     if (!strcmp(what, "threads")) threads();
+    if (!strcmp(what, "passes")) passes();
     if (!strcmp(what, "churn")) churn();
     if (!strcmp(what, "forks")) forks();
     if (!strcmp(what, "handler")) handler();

@@ -188,7 +188,14 @@ fn make(
         return Err(TraceToolError::NothingRecorded { program: program.to_owned(), how: ended, why });
     };
     let notes = if status.success() { Vec::new() } else { vec![format!("`{program}` ended{ended}")] };
-    let header = convert(&last.path, out, request.level, notes.clone())?;
+    let header = convert(&last.path, out, request.level, notes).map_err(|error| match error {
+        TraceToolError::Empty { .. } => TraceToolError::NothingRecorded {
+            program: program.to_owned(),
+            how: ended.clone(),
+            why: "it made no allocation before it ended, or there was no room on the disk for a first one".to_owned(),
+        },
+        error => error,
+    })?;
     said.push(told(&header, out));
     said.extend(header.about.notes.iter().map(|note| format!("note: {note}")));
     if request.children {
