@@ -104,7 +104,8 @@ fn replay_trace(resolved: &ResolvedReplay, with_proof: bool) -> anyhow::Result<R
     seal(allocator)?;
     let image = Image::load(plan)?;
     let run = (engine.replay)(plan, &image)?;
-    let findings = findings(allocator, engine, run, image.operations(), with_proof, || image.proof_ops());
+    let mut findings = findings(allocator, engine, run, image.operations(), with_proof, || image.proof_ops());
+    findings.rss_peak_bytes = findings.rss_peak_bytes.map(|bytes| bytes.saturating_sub(image.own_bytes()));
     Ok(Report::of_replay(plan.passes, &image, TraceFacts::new(plan, &image), findings))
 }
 

@@ -96,24 +96,31 @@ impl Tables {
         let threads = counts.threads as usize;
         let (slots, turns) = (counts.objects as usize, (counts.objects - counts.first_shared) as usize);
         let (times, samples) = (if with_times { threads } else { 0 }, counts.samples as usize);
-        let own_bytes = OwnMemory::<Slot>::bytes_of(slots)
-            + OwnMemory::<Number>::bytes_of(turns)
-            + OwnMemory::<ThreadState>::bytes_of(threads)
-            + OwnMemory::<CallTimes>::bytes_of(times)
-            + OwnMemory::<Sample>::bytes_of(samples);
         Tables {
             slots: OwnMemory::new(slots),
             turns: OwnMemory::new(turns),
             threads: OwnMemory::new(threads),
             times: OwnMemory::new(times),
             samples: OwnMemory::new(samples),
-            own_bytes: own_bytes as u64,
+            own_bytes: Self::bytes(image, with_times),
             started: Number::new(),
             ready: Number::new(),
             begin: Number::new(),
             finished: Number::new(),
             release: Number::new(),
         }
+    }
+
+    /// Resident bytes of the tables for a trace.
+    pub(super) fn bytes(image: &Image, with_times: bool) -> u64 {
+        let counts = &image.counts;
+        let threads = counts.threads as usize;
+        let bytes = OwnMemory::<Slot>::bytes_of(counts.objects as usize)
+            + OwnMemory::<Number>::bytes_of((counts.objects - counts.first_shared) as usize)
+            + OwnMemory::<ThreadState>::bytes_of(threads)
+            + OwnMemory::<CallTimes>::bytes_of(if with_times { threads } else { 0 })
+            + OwnMemory::<Sample>::bytes_of(counts.samples as usize);
+        bytes as u64
     }
 
     /// Sets everything to its beginning while no other thread runs.

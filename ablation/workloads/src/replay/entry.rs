@@ -41,7 +41,7 @@ pub(super) struct Entry {
     align_log2: u8,
     /// Whether the object passes between threads, so that its turn is told when the operation is done.
     is_shared: bool,
-    /// Call site, turn, row or thread: [`Kind`] says which. Only 24 bits: the rest is the kind.
+    /// Call site, turn, row or thread, as [`Kind`] says; the highest four bits are the kind.
     other_and_kind: u32,
 }
 

@@ -182,6 +182,11 @@ impl Image {
         Touch::value_variants()[self.counts.touch as usize]
     }
 
+    /// Resident bytes of the mapping.
+    pub(super) fn bytes(&self) -> u64 {
+        (self.all.len() as u64).next_multiple_of(OS_PAGE.into())
+    }
+
     /// Makes the tables resident in a child process, which begins without them.
     pub(super) fn fault_in(&self) {
         for page in self.all.iter().step_by(OS_PAGE as usize) {

@@ -125,6 +125,11 @@ impl Image {
         counts.allocations + counts.reallocations + counts.frees - counts.preamble
     }
 
+    /// Resident bytes of everything that a replay needs for itself.
+    pub(crate) fn own_bytes(&self) -> u64 {
+        self.bytes() + Tables::bytes(self, false)
+    }
+
     /// Threads of the trace.
     pub(crate) fn threads(&self) -> u32 {
         self.counts.threads as u32
