@@ -20,5 +20,5 @@ for word, times in pairs(words) do list[#list + 1] = { word = word, times = time
 table.sort(list, function(a, b) return a.times > b.times or a.times == b.times and a.word < b.word end)
 for at = 1, 15 do print(list[at].word, list[at].times) end
 local parts = {}
-for at = 1, 120000 do parts[#parts + 1] = ("%d:%s"):format(at, ("x"):rep(at % 50)) end
+for at = 1, 400000 do parts[#parts + 1] = ("%d:%s"):format(at, ("x"):rep(at % 50)) end
 print(#table.concat(parts, ","))

@@ -2,7 +2,7 @@
 
 use super::error::BundleError;
 use super::index::{self, Build, Cpu, FORMAT, Index};
-use crate::builds::{BuildError, Built, Workspace, sha256};
+use crate::builds::{BuildError, Built, SUBJECT, Workspace, sha256};
 use crate::config::{Program, Study};
 use crate::design::BuildPlan;
 use crate::support::files;
@@ -53,7 +53,8 @@ pub(crate) fn write(
     let mut kept = Vec::new();
     for library in libraries {
         let path = keep(dir, &library.path, &library.sha256)?;
-        said.push(format!("library of peer {}: {path}", library.peer));
+        let owner = if library.peer == SUBJECT { "the subject".to_owned() } else { format!("peer {}", library.peer) };
+        said.push(format!("library of {owner}: {path}"));
         kept.push(Library { path, ..library.clone() });
     }
     let absent = study.absent.iter().map(|absent| (absent.peer.clone(), absent.why.clone(), absent.hint.clone()));

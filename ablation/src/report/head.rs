@@ -82,6 +82,16 @@ pub(super) fn head(document: &mut Document, manifest: &Manifest, analysis: &Anal
 
 /// The subject where no run tells which allocator served it: its program, and what is known of it.
 fn unserved(manifest: &Manifest, analysis: &Analysis) -> String {
+    let preloaded = manifest.plan.cells.iter().find(|cell| cell.kind == CellKind::Baseline);
+    let preloaded = preloaded.and_then(|cell| Path::new(cell.env.get("LD_PRELOAD")?).file_name());
+    let own = manifest.plan.workloads.iter().filter(|workload| workload.command.is_some()).count();
+    if let (Some(library), 1..) = (preloaded, own) {
+        let programs = counted(own, "program");
+        return format!(
+            "{programs} with {} preloaded (a run that does not open it is invalid)",
+            library.to_string_lossy()
+        );
+    }
     let built = manifest.builds.first().and_then(|build| build.result.as_ref().ok());
     let name = built.and_then(|built| Path::new(&built.path).file_name());
     let name = name.map_or_else(|| "the program of the config".into(), |name| name.to_string_lossy());

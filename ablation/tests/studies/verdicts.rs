@@ -125,7 +125,9 @@ fn an_output_that_is_never_the_same_is_said_once_and_invalidates_nothing() {
 #[test]
 fn an_unknown_rule_for_outputs_is_pointed_at() {
     let bench = bench("true", TWO_LEVELS, "output = \"may-difer\"");
-    bench.run(&[], 2).complains(&["`output` is one of same, may-differ, ignored", "did you mean `may-differ`?"]);
+    bench
+        .run(&[], 2)
+        .complains(&["`output` is one of same, same-for-all, may-differ, ignored", "did you mean `may-differ`?"]);
 }
 
 #[test]
