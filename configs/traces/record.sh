@@ -30,7 +30,8 @@ make_trace() {
     interpreter)
         # Objects come from malloc, and not from the interpreter's own pools above it.
         need /usr/bin/python3 python3
-        PYTHONMALLOC=malloc PYTHONHASHSEED=0 record /usr/bin/python3 "$programs/interpreter.py"
+        cp "$programs/interpreter.py" "$scratch/interpreter.py"
+        PYTHONMALLOC=malloc PYTHONHASHSEED=0 record /usr/bin/python3 "$scratch/interpreter.py"
         ;;
     compiler)
         need g++ g++
