@@ -6,7 +6,7 @@
 //! 2. [`layout`]: addresses for an allocator that costs nothing. [`decoder`], [`decode`]: a trace to scripts. [`image`]: the
 //!    scripts as tables that no allocator served.
 //! 3. [`touching`], [`gaps`], [`wait`], [`call_times`]: what happens around the calls.
-//! 4. [`context`]: what threads share. [`worker`]: the timed loop. [`threads`]: who runs it. [`pass`]: one pass.
+//! 4. [`mod@context`]: what threads share. [`worker`]: the timed loop. [`threads`]: who runs it. [`pass`]: one pass.
 //!
 //! Three kinds of passes measure: timed ones, one in which single calls are timed, and one in which resident memory is read.
 //! The last two run in a child process each, so that every kind begins with an allocator that has served nothing.

@@ -30,7 +30,7 @@ pub(super) struct Counts {
     pub(super) evidence: u64,
     /// Bytes of the precomputed layout.
     pub(super) layout_bytes: u64,
-    /// How objects are touched: the number of [`Touch`].
+    /// How objects are touched: the number of [`Touch`](super::plan::Touch).
     pub(super) touch: u64,
     /// Readings of resident memory.
     pub(super) samples: u64,
