@@ -13,7 +13,7 @@ stamp=$(cat "$here/peers.sh" "$here/peers/Cargo.lock" | sha256sum)
 if [ "$(cat "$out/stamp" 2>/dev/null || true)" = "$stamp" ]; then
     exit 0
 fi
-rm -rf "$out/stamp" "$out/sources" "$out/work"
+rm -rf "$out/stamp" "$out/sources" "$out/build"
 cargo vendor --quiet --locked --manifest-path "$here/peers/Cargo.toml" "$out/sources" >"$out/vendor.log"
 
 common="-O3 -DNDEBUG -fPIC -shared -fvisibility=hidden -ftls-model=initial-exec -fno-builtin-malloc -pthread"
@@ -40,15 +40,15 @@ cc $common -std=gnu11 -w -DENABLE_PRELOAD=1 -DENABLE_OVERRIDE=1 -fvisibility=def
     -I"$sources" "$sources/rpmalloc.c" -o "$out/librpmalloc.so" -ldl
 
 echo "peers: jemalloc"
-mkdir "$out/work"
-cp -R "$out/sources/tikv-jemalloc-sys/jemalloc/." "$out/work"
-cp "$out/sources/tikv-jemalloc-sys/configure/configure" "$out/work"
+mkdir "$out/build"
+cp -R "$out/sources/tikv-jemalloc-sys/jemalloc/." "$out/build"
+cp "$out/sources/tikv-jemalloc-sys/configure/configure" "$out/build"
 (
-    cd "$out/work"
+    cd "$out/build"
     # The crate leaves out the version's file, without which configure asks git.
     version=5.3.1-0-g81034ce1f1373e37dc865038e1bc8eeecf559ce8
     sh ./configure --disable-doc --with-version="$version" && make -j2 build_lib_shared
 ) >"$out/jemalloc.log" 2>&1 || { tail -20 "$out/jemalloc.log" >&2; exit 1; }
-cp "$out/work/lib/libjemalloc.so.2" "$out/libjemalloc.so"
-rm -rf "$out/work"
+cp "$out/build/lib/libjemalloc.so.2" "$out/libjemalloc.so"
+rm -rf "$out/build"
 echo "$stamp" >"$out/stamp"

@@ -167,7 +167,7 @@ impl<'a> Cutter<'a> {
         Ok(())
     }
 
-    /// Begins a thread of the part, unless it has begun.
+    /// Begins a thread in the cut trace, unless it has begun there.
     fn start(&mut self, thread: u32, at_ns: u64) -> Result<(), TraceToolError> {
         if self.begun.insert(thread) {
             self.builder.begin(self.threads[&thread], at_ns)?;
