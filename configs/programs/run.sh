@@ -96,7 +96,9 @@ python3 configs/programs/inputs.py target/programs
 if [ ! -e target/programs/java/Control.class ] && [ -z "$(missing java)" ]; then
     javac -d target/programs/java configs/programs/Control.java
 fi
-case " $wanted " in *" postgres "*) [ -n "$(missing postgres)" ] || sh configs/programs/make-database.sh target/programs/postgres ;; esac
+for name in $wanted; do
+    [ "$name" != postgres ] || [ -n "$(missing postgres)" ] || sh configs/programs/make-database.sh target/programs/postgres
+done
 
 [ -z "$skipped" ] || echo "$skipped"
 $runner run configs/programs/programs.toml $rows $few --out "$out" "$@"
