@@ -420,8 +420,9 @@ fn zeroed_memory_that_is_used_again_stays_sparse() {
                     }
                 }
                 let resident: usize = objects.iter().map(|&object| resident_pages(object, size) * PAGE).sum();
-                // Long ones have huge pages at first, before it is known how such memory is used.
-                assert!(round == 0 || resident <= OBJECTS * size / 4, "{resident}");
+                // Long ones have huge pages at first, before it is known how such memory is used: what is given back as it is
+                // freed the first time shows nothing.
+                assert!(round <= usize::from(size > 4 * MIB) || resident <= OBJECTS * size / 4, "{resident}");
                 // SAFETY: as above.
                 objects.iter().for_each(|&object| unsafe { GLOBAL.dealloc(object, layout) });
             }

@@ -65,6 +65,11 @@ fn a_freed_mapping_serves_again_and_goes_back_when_unused() {
             let first = allocate(size);
             touch(first, size);
             free(first, size);
+            assert!(is_mapped(first) && resident_pages(first, size) == 0, "nothing has shown yet that it is wanted");
+            free(allocate(size), size);
+            let kept = allocate(size);
+            touch(kept, size);
+            free(kept, size);
             for shorter in [0, 1, size / 16, size / 3].into_iter().filter(|shorter| size - shorter > 4 * MIB) {
                 let again = allocate(size - shorter);
                 let faults = faults(|| touch(again, size - shorter));
@@ -81,6 +86,8 @@ fn a_freed_mapping_serves_again_and_goes_back_when_unused() {
 fn a_mapping_is_split_and_joined_again() {
     on_os_pages("a_mapping_is_split_and_joined_again", "default", || {
         let whole = 120 * MIB;
+        free(allocate(whole), whole);
+        // It is wanted back, so that its memory is kept from now on.
         let first = allocate(whole);
         touch(first, whole);
         free(first, whole);

@@ -245,7 +245,7 @@ fn free_mapping(active: ActiveConfig, counters: &factor::Counters, mapping: &'st
         let mut evict = |oldest| is_due |= release::give_mapping(active, counters, oldest);
         if mapping.pooled.get() {
             let keep = release::keep(active);
-            mapping_pool::give(mapping, keep, evict) || is_due
+            mapping_pool::give(counters, mapping, keep, evict) || is_due
         } else if active.bigcache_is_ring() && mapping.usable() >= bigcache::BYTES_MIN {
             bigcache::put(&counters.bigcache, mapping, evict);
             is_due

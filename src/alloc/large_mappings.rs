@@ -159,8 +159,15 @@ pub(super) fn begin_reuse(
     counters: &factor::Counters,
     placement: Placement,
     mapping: &LargeMapping,
-    Reuse { zeroed, is_joined, reuses, may_clear }: Reuse,
+    Reuse { zeroed, is_joined, reuses, may_clear, is_empty }: Reuse,
 ) -> bool {
+    if is_empty {
+        // Nothing is left of its last object. The advice on it holds, but where parts of it had different advice.
+        if is_joined {
+            advise(counters, placement, mapping);
+        }
+        return true;
+    }
     // A look costs as much as ten requests that touch nothing, and little beside a huge page that is made zero.
     let was_huge = mapping.is_huge.get();
     let unseen = if zeroed { ZEROED_UNSEEN_MAX } else { REUSES_UNSEEN_MAX };
@@ -194,6 +201,8 @@ pub(super) struct Reuse {
     pub(super) reuses: u32,
     /// Whether what is in it may be given back.
     pub(super) may_clear: bool,
+    /// Whether its memory was given back while it waited.
+    pub(super) is_empty: bool,
 }
 
 /// Maps memory for a request and fills its record.

@@ -7,13 +7,13 @@
 //! | start and end of a thread, and of a process | `thread`, `thread_end`, `gate` (closed while the process forks), `fork` |
 //! | where no lock may be waited for | `bypass`, `bypass_chunks` (which of its chunks are free), `deferred_frees` |
 //! | the background purge | `purge` |
-//! | caches that are not used | `idle_caches`, `gather` (before the arena grows) |
+//! | caches that are not used | `idle_caches`, `gather` (before memory comes from the OS) |
 //! | objects of other owners' pages | `outbox` |
 //! | past the caches | `release`, `find` (address → object), `learning` (what a plan or a strategy costs) |
 //! | per thread | `thread_heap`, `thread_cache`, `slot_list` |
 //! | between threads | `transfer_cache`, `transfer_batch`, `treiber_stack` (the lock-free stack, the bypass's too) |
 //! | per size class | `central_free_list` |
-//! | large objects | `mapping_pool`, `large_mappings` |
+//! | large objects | `mapping_pool`, `pool_entries` (what waits, by address), `large_mappings` |
 //! | the range | `arena`, `arena_growth` (new segments), `huge_pages`, `density` (what new memory will be used like) |
 //!
 //! A station uses those below it and never one above: it returns a value (whether the purge is due, a page, objects
@@ -61,6 +61,7 @@ mod central_free_list;
 
 mod large_mappings;
 mod mapping_pool;
+mod pool_entries;
 
 mod arena;
 mod arena_growth;

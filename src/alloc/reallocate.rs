@@ -294,7 +294,7 @@ fn lengthen_mapping(
             large_mappings::advise(counters, placement(active), mapping);
         }
         if mapping.pooled.get() {
-            mapping_pool::note_growth(mapping.mapped.get() - before, release::keep(active), evict);
+            mapping_pool::note_growth(counters, mapping.mapped.get() - before, release::keep(active), evict);
         }
         note_size(active, user, size, mapping);
         return Some(user);
@@ -302,7 +302,7 @@ fn lengthen_mapping(
     let grow = |size| large_mappings::grow(counters, placement(active), mapping, &Request { size, ..request });
     let longer = grow(size.checked_add(spare)?).or_else(|| if spare > 0 { grow(size) } else { None })?;
     if longer.pooled.get() {
-        mapping_pool::note_growth(longer.mapped.get() - before, release::keep(active), evict);
+        mapping_pool::note_growth(counters, longer.mapped.get() - before, release::keep(active), evict);
     }
     note_size(active, longer.user.get(), size, longer);
     Some(longer.user.get())

@@ -106,9 +106,14 @@ pub(super) unsafe fn cut_run(active: ActiveConfig, page: &'static Page, blocks: 
     large_mappings::cut_run(page, blocks)
 }
 
-/// How long the mapping pool keeps what is freed.
+/// What the mapping pool keeps of what is freed. Hardening looks later whether anything was written to it.
 pub(super) fn keep(active: ActiveConfig) -> Keep {
-    if active.purge() == Some(When::ByTime) { Keep::ForEpochs } else { Keep::ForEver }
+    match active.purge() {
+        Some(When::ByTime) if active.is_hardened() => Keep::ForEpochs,
+        Some(When::ByTime) => Keep::Wanted,
+        Some(When::AtOnce) if !active.is_hardened() => Keep::Addresses,
+        Some(When::AtOnce) | None => Keep::ForEver,
+    }
 }
 
 /// Forgets a large mapping and gives its memory back to the arena, the madvise batch or the OS.

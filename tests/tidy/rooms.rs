@@ -134,6 +134,7 @@ const ALLOCATOR: &[Layer] = &[
         &["alloc/central_free_list.rs", "alloc/large_mappings.rs"],
         "pages of one size class; objects of whole runs and mappings",
     ),
+    layer(&["alloc/pool_entries.rs"], "what waits in the mapping pool, by address"),
     layer(&["alloc/mapping_pool.rs"], "freed mappings, for the next requests"),
     layer(&["alloc/thread_heap.rs"], "the slow half of a thread's cache: batches from and to the stations"),
     layer(&["alloc/thread_end.rs"], "the key that calls at a thread's end, and one shared heap for what comes after"),
