@@ -1,6 +1,6 @@
 //! Size classes: from a size to its class, and from a class to its bytes.
 //!
-//! Small classes, slots in pages: 16 bytes apart up to 128, then four per doubling up to 56 KiB, so that at most 20 %
+//! Small classes, slots in pages: 16 bytes apart up to 256, then eight per doubling up to 56 KiB, so that at most a ninth
 //! of a slot is lost beyond 128 bytes. Large classes: a block apart up to 512 KiB, then four per doubling up to 4 MiB;
 //! they lose address space, and memory only where huge pages back it. Objects above [`CLASS_BYTES_MAX`] have no class.
 //!
@@ -20,7 +20,7 @@ pub(crate) const CLASSES: usize = SLOT_CLASSES + RUN_BLOCKS.len();
 /// Number of classes whose objects are slots in pages.
 pub(crate) const SLOT_CLASSES: usize = SMALL_CLASSES + COLOURED_CLASSES;
 /// Number of small classes.
-const SMALL_CLASSES: usize = 43;
+const SMALL_CLASSES: usize = 78;
 /// Number of coloured classes: of one block to so many.
 const COLOURED_CLASSES: usize = 8;
 /// Bytes of the largest small object.
@@ -31,7 +31,7 @@ const COLOUR: usize = 64;
 pub(crate) const CLASS_BYTES_MAX: usize = 4 << 20;
 
 /// Number of classes that are 16 bytes apart.
-const LINEAR_CLASSES: usize = 8;
+const LINEAR_CLASSES: usize = 16;
 /// Sizes in bytes up to here are looked up in a table.
 const TABLE_BYTES: usize = 1024;
 /// Blocks of the classes of runs.
@@ -158,7 +158,7 @@ const SLOT_BYTES: [u32; CLASSES] = {
             (class as u32 + 1) * 16
         } else if class < SMALL_CLASSES {
             let step = class - LINEAR_CLASSES;
-            (5 + (step % 4) as u32) << (5 + step / 4)
+            (9 + (step % 8) as u32) << (5 + step / 8)
         } else if class < SLOT_CLASSES {
             ((class - SMALL_CLASSES + 1) * BLOCK + COLOUR) as u32
         } else {
@@ -169,7 +169,42 @@ const SLOT_BYTES: [u32; CLASSES] = {
     table
 };
 
-const _: () = assert!(SLOT_BYTES[LINEAR_CLASSES - 1] == 128 && SLOT_BYTES[LINEAR_CLASSES] == 160);
+/// Most blocks of a page of small slots.
+const PAGE_BLOCKS_MAX: usize = 8;
+
+/// Blocks of a page or run, by class. A page is as short as may be, so that a program with few objects of a class
+/// leaves no gaps between those of others.
+const PAGE_BLOCKS: [u8; CLASSES] = {
+    let mut table = [0; CLASSES];
+    let mut class = 0;
+    while class < CLASSES {
+        let bytes = SLOT_BYTES[class] as usize;
+        let blocks = if class < SMALL_CLASSES {
+            let mut blocks = 1;
+            while blocks < PAGE_BLOCKS_MAX && !is_page(blocks * BLOCK, bytes) {
+                blocks += 1;
+            }
+            blocks
+        } else if class < SLOT_CLASSES {
+            // A sixteenth of the addresses is lost; up to an eighth, where the page is a whole segment.
+            let blocks = bytes / BLOCK * 16;
+            if blocks < SEGMENT_BLOCKS { blocks } else { SEGMENT_BLOCKS }
+        } else {
+            bytes / BLOCK
+        };
+        table[class] = blocks as u8;
+        class += 1;
+    }
+    table
+};
+
+/// Whether a page so long holds enough slots, and little is left behind the last one: a sixteenth, or a tenth of a block.
+const fn is_page(page_bytes: usize, slot_bytes: usize) -> bool {
+    let left = page_bytes % slot_bytes;
+    page_bytes / slot_bytes >= 7 && (left * 16 <= page_bytes || left * 10 <= BLOCK)
+}
+
+const _: () = assert!(SLOT_BYTES[LINEAR_CLASSES - 1] == 256 && SLOT_BYTES[LINEAR_CLASSES] == 288);
 const _: () = assert!(SLOT_BYTES[SMALL_CLASSES - 1] as usize == SMALL_BYTES_MAX);
 const _: () = assert!(SLOT_BYTES[CLASSES - 1] as usize == CLASS_BYTES_MAX);
 
@@ -229,13 +264,13 @@ pub(crate) fn own_list_of(last: usize) -> Option<SlotListOffset> {
     (last < OWNED_CLASSES * SlotListOffset::LIST_BYTES).then(|| SlotListOffset(list() as u32))
 }
 
-/// The class of a size above 128 bytes and up to [`SMALL_BYTES_MAX`]. `last` is the size minus 1.
+/// The class of a size above 256 bytes and up to [`SMALL_BYTES_MAX`]. `last` is the size minus 1.
 #[inline(always)]
 fn geometric(last: usize) -> Class {
-    // `log` is the power of two below the size; the two bits under the leading one choose one of four classes.
+    // `log` is the power of two below the size; the three bits under the leading one choose one of eight classes.
     let log = usize::BITS - 1 - last.leading_zeros();
-    let quarter = (last >> (log - 2)) & 3;
-    Class((LINEAR_CLASSES + (log as usize - 7) * 4 + quarter) as u8)
+    let eighth = (last >> (log - 3)) & 7;
+    Class((LINEAR_CLASSES + (log as usize - 8) * 8 + eighth) as u8)
 }
 
 /// How many objects of the class with this index a thread cache keeps at most: 1 MiB of small ones, at least 16 and at
@@ -325,14 +360,9 @@ impl Class {
     }
 
     /// Blocks of a page of this class, enough for at least seven slots, or of a run.
+    #[inline]
     pub(crate) fn blocks(self) -> usize {
-        match self.slot_bytes() {
-            0..=0x1c00 => 1,
-            0x1c01..=SMALL_BYTES_MAX => 8,
-            bytes if self.is_run() => bytes / BLOCK,
-            // A sixteenth of the addresses is lost; up to an eighth, where the page is a whole segment.
-            bytes => (bytes / BLOCK * 16).min(SEGMENT_BLOCKS),
-        }
+        usize::from(PAGE_BLOCKS[self.index()])
     }
 
     /// How many objects of the class a thread cache keeps at most.
@@ -389,10 +419,10 @@ mod tests {
     }
 
     #[test]
-    fn slots_waste_at_most_a_fifth_beyond_128_bytes() {
+    fn slots_waste_at_most_a_ninth_beyond_128_bytes() {
         for bytes in 129..=SMALL_BYTES_MAX {
             let slot = Class::of(bytes).expect("a class").slot_bytes();
-            assert!((slot - bytes) * 5 <= slot, "{bytes} in {slot}");
+            assert!((slot - bytes) * 9 <= slot, "{bytes} in {slot}");
         }
     }
 
@@ -443,10 +473,7 @@ mod tests {
     fn pages_hold_several_slots_and_runs_are_one_object() {
         for class in Class::all() {
             let slots = class.blocks() * BLOCK / class.slot_bytes();
-            assert!(
-                if class.is_run() { slots == 1 } else { slots >= if class.is_large() { 7 } else { 9 } },
-                "{class:?}"
-            );
+            assert!(if class.is_run() { slots == 1 } else { slots >= 7 }, "{class:?}");
         }
     }
 

@@ -31,11 +31,18 @@ const FIRST_WORDS: usize = {
     words + (OWNED_CLASSES + RETURN_LISTS) * (OUTBOX_SLOTS + 1)
 };
 
-/// Slots of the first stack of the class with this index.
+/// Slots of the first stack of the class with this index: four times as many small ones as its list may hold at first, so
+/// that the stacks of classes that a thread uses little share OS pages.
 const fn first_slots(class: usize) -> usize {
-    let slots = cache_slots(class);
-    if slots < FIRST_SLOTS { slots } else { FIRST_SLOTS }
+    let slots = FIRST_BYTES / Class::bytes_by_index(class);
+    let slots = if slots < FIRST_SLOTS_MIN { FIRST_SLOTS_MIN } else { slots };
+    let slots = if slots < FIRST_SLOTS { slots } else { FIRST_SLOTS };
+    if slots < cache_slots(class) { slots } else { cache_slots(class) }
 }
+
+/// Bytes of the objects that a first stack takes, but at least so many objects.
+const FIRST_BYTES: usize = 32 << 10;
+const FIRST_SLOTS_MIN: usize = 4;
 
 /// Refills until one takes half of what a list can hold at first.
 const FIRST_REFILLS: u8 = 3;
