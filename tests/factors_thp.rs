@@ -186,7 +186,7 @@ fn dense_use_gets_huge_pages() {
             let bytes = 128 * MIB;
             (0..bytes / size).for_each(|_| touch(allocate(size), size));
             let huge = huge_bytes_of_all();
-            // All but the first 16 MiB of small objects, and the first halves.
+            // All but the first 4 MiB of small objects, and the first halves.
             assert!(huge >= bytes * 3 / 4, "{size} bytes: {} MiB on huge pages", huge / MIB);
         });
     }

@@ -17,11 +17,14 @@ use crate::sync::constant;
 const DENSE: u8 = 15;
 /// From so many sixteenths on the rest may be on its way: in objects that threads' caches hold, and that were never
 /// handed out. With 20 classes of sizes in use that is 4 to 40 MiB, and the newest memory is used by five sixths. Then
-/// older memory decides.
+/// older memory decides: the piece that was looked at [`BEFORE`] looks ago, or one that is older still. The first piece of
+/// a program says little: each class that it uses once has a block there.
 const PLAUSIBLE: u8 = 8;
 /// The most huge pages that are given before one is looked into. A program whose use turns sparse gets so many more.
 const INTERVAL_MAX: u8 = 7;
-/// Probes after which the older memory is exchanged for younger.
+/// Looks from a piece to the one that decides where it does not itself.
+const BEFORE: usize = 2;
+/// Probes after which the oldest memory is exchanged for younger.
 const AGE_MAX: u8 = 8;
 
 /// 2 MiB that are to be looked at.
@@ -61,7 +64,9 @@ pub(super) struct Predictor {
     doubt: bool,
     /// What is looked at next.
     probe: Option<Probe>,
-    /// Older memory: what decides where the probe does not, and what takes its place when it is too old.
+    /// The last probes, of which the first one decides where the newest does not.
+    before: [Option<Probe>; BEFORE + 1],
+    /// Older memory, which decides as well, and what takes its place when it is too old.
     old: Option<Probe>,
     next_old: Option<Probe>,
     /// Probes since the exchange.
@@ -78,6 +83,7 @@ impl Predictor {
             interval: 0,
             doubt: false,
             probe: None,
+            before: [None; BEFORE + 1],
             old: None,
             next_old: None,
             age: 0,
@@ -106,6 +112,8 @@ impl Predictor {
     fn note(&mut self, probe: Probe) {
         self.probe = Some(probe);
         if self.start == Start::Ordinary {
+            self.before.rotate_left(1);
+            self.before[BEFORE] = Some(probe);
             self.age += 1;
             if self.age >= AGE_MAX {
                 (self.old, self.next_old, self.age) = (self.next_old.or(self.old), Some(probe), 0);
@@ -119,7 +127,7 @@ impl Predictor {
             self.dense &= self.proven || self.start == Start::Huge;
             return;
         };
-        let older = || self.old.and_then(look).is_some_and(|used| used >= DENSE);
+        let older = || [self.before[0], self.old].into_iter().flatten().filter_map(&look).any(|used| used >= DENSE);
         let is_dense = used >= DENSE || (used >= PLAUSIBLE && older());
         self.interval = match (is_dense, self.dense) {
             (true, true) => (2 * self.interval + 1).min(INTERVAL_MAX),
@@ -134,7 +142,7 @@ impl Predictor {
     /// Forgets what was to be looked at in the 2 MiB from `base`, of which a part was given back: it shows no longer how
     /// they were used.
     pub(super) fn forget(&mut self, base: usize) {
-        for probe in [&mut self.probe, &mut self.old, &mut self.next_old] {
+        for probe in self.before.iter_mut().chain([&mut self.probe, &mut self.old, &mut self.next_old]) {
             *probe = probe.filter(|probe| probe.base != base);
         }
     }

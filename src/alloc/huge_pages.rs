@@ -19,7 +19,7 @@ use crate::sync::global;
 
 /// Bytes at each end of the range that get no huge page where several objects share it: a small program has few objects
 /// of each class, and would hold 2 MiB for them. Nor are they looked at, so that a program starts as fast as without.
-pub(super) const PLAIN_BYTES: usize = 16 << 20;
+pub(super) const PLAIN_BYTES: usize = 4 << 20;
 
 /// What the factors say about huge pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
