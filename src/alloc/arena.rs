@@ -93,16 +93,18 @@ pub(super) fn take_run(
     }
 }
 
-/// Whether a run of `blocks` blocks takes new memory.
+/// Whether a run of `blocks` blocks makes the arena grow.
 pub(super) fn must_grow(kind: Kind, blocks: usize) -> bool {
     let arena = ARENA.lock();
     arena.first_with(kind, blocks).is_none() && arena.whole_of_other(kind).is_none()
 }
 
-/// Whether the next run of `blocks` blocks of a large object lies in memory without contents, new or given back.
-pub(super) fn is_next_untouched(blocks: usize) -> bool {
+/// Whether the next run of `blocks` blocks lies in memory without contents, new or given back: to write to it is to take
+/// memory from the OS.
+pub(super) fn is_next_untouched(kind: Kind, blocks: usize) -> bool {
     let arena = ARENA.lock();
-    arena.first_with(Kind::Large, blocks).is_none_or(|segment| segment.is_next_untouched(blocks))
+    let next = arena.first_with(kind, blocks).or_else(|| arena.whole_of_other(kind));
+    next.is_none_or(|segment| segment.is_next_untouched(blocks))
 }
 
 /// Where a run of a large object is to lie.

@@ -101,9 +101,18 @@ pub(super) fn take(
 
 /// Whether the next [`take`] makes the arena grow.
 pub(super) fn must_grow(class: Class, owner: Owner) -> bool {
+    !has_page(class, owner) && arena::must_grow(kind_of(class), class.blocks())
+}
+
+/// Whether the next [`take`] begins a page in memory without contents.
+pub(super) fn is_next_untouched(class: Class, owner: Owner) -> bool {
+    !has_page(class, owner) && arena::is_next_untouched(kind_of(class), class.blocks())
+}
+
+/// Whether the next [`take`] begins no page.
+fn has_page(class: Class, owner: Owner) -> bool {
     let list = LISTS[class.index()].lock();
-    let has_page = list.first(owner.of_class(class)).is_some() || list.left().is_some() || list.spare.is_some();
-    !has_page && arena::must_grow(kind_of(class), class.blocks())
+    list.first(owner.of_class(class)).is_some() || list.left().is_some() || list.spare.is_some()
 }
 
 /// Takes slots back, and hands pages that became free to `evict`, outside the lock. Returns whether the purge is due,

@@ -1,9 +1,9 @@
 //! Gathers free memory that waits, before new memory is taken from the OS.
 //!
 //! Objects in the transfer cache, and in lists of the calling thread, keep whole pages from being used for other sizes. A
-//! program that goes from one size to the next would need memory for each anew. So a request that would make the arena
-//! grow has them put back first: lists that are long, or were not used since the arena last grew, and the same of
-//! batches, at least half of all.
+//! program that goes from one size to the next would need memory for each anew. So a request whose page would lie in memory
+//! that the OS must give first has them put back: lists that are long, or were not used since the last time, and the same
+//! of batches, at least half of all.
 
 use super::thread_heap::Heap;
 use super::transfer_batch::BATCH_SLOTS;
@@ -13,8 +13,8 @@ use crate::config::ActiveConfig;
 use crate::metadata::segment::Kind;
 use core::ptr;
 
-/// Least bytes that wait, as a part of what the arena grows by at least.
-const BYTES_MIN: usize = 2 << 20;
+/// Least bytes that wait: eight blocks, whose page faults cost as much as putting so many objects back.
+const BYTES_MIN: usize = 512 << 10;
 
 /// Bytes that are worth a search.
 const FOUND_MIN: usize = 256 << 10;
@@ -35,6 +35,15 @@ pub(super) fn must_grow(class: Class, owner: Owner) -> bool {
         arena::must_grow(Kind::Large, class.blocks())
     } else {
         central_free_list::must_grow(class, owner)
+    }
+}
+
+/// Whether an object of the class that no cache has lies in memory that the OS must give first.
+pub(super) fn takes_new_memory(class: Class, owner: Owner) -> bool {
+    if class.is_run() {
+        arena::is_next_untouched(Kind::Large, class.blocks())
+    } else {
+        central_free_list::is_next_untouched(class, owner)
     }
 }
 

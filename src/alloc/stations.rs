@@ -15,6 +15,7 @@ use crate::factor::original::elo::Strategy;
 use crate::factor::original::{self, bigcache, header};
 use crate::factor::{self, elo, free_check, random_slots};
 use crate::metadata::large_mapping::LargeMapping;
+use crate::metadata::segment::Kind;
 use crate::os::{self, HUGE_PAGE};
 use crate::request::{Request, Site};
 use core::ptr;
@@ -79,7 +80,7 @@ fn pooled(heap: &Heap, active: ActiveConfig, request: &Request, strategy: Option
 fn pooled_before_growth(heap: &Heap, active: ActiveConfig, class: Class, request: &Request) -> Option<Memory> {
     let waits = || mapping_pool::waiting_bytes() >= class.slot_bytes();
     let blocks = class.blocks();
-    if !(class.is_run() && active.arena() && waits() && arena::is_next_untouched(blocks)) {
+    if !(class.is_run() && active.arena() && waits() && arena::is_next_untouched(Kind::Large, blocks)) {
         return None;
     }
     let taken = mapping_pool::take_waiting(placement(active), request)?;
@@ -107,10 +108,10 @@ fn begin_pooled(
             purge::give_way(active, counters, mapping.mapped.get());
             true
         }
-        Origin::Pool { is_joined, reuses } => {
+        Origin::Pool { is_joined, reuses, is_empty } => {
             // Hardening looks whether anything was written to free memory.
             let may_clear = !active.is_hardened();
-            let reuse = Reuse { zeroed: request.zeroed, is_joined, reuses, may_clear };
+            let reuse = Reuse { zeroed: request.zeroed, is_joined, reuses, may_clear, is_empty };
             large_mappings::begin_reuse(counters, placement(active), mapping, reuse)
         }
     };
@@ -237,7 +238,7 @@ fn size_classed(heap: &'static Heap, active: ActiveConfig, class: Class, request
 
 /// Has free memory gathered that waits elsewhere, if an object of the class takes new memory from the OS otherwise.
 fn gather_before_growth(active: ActiveConfig, heap: &Heap, class: Class) {
-    if gather::is_worth_it(heap) && gather::must_grow(class, heap.cache.owner()) {
+    if gather::is_worth_it(heap) && gather::takes_new_memory(class, heap.cache.owner()) {
         let is_due = gather::gather(active, heap, Some(class));
         purge::request_if(is_due, active, &heap.counters);
     }

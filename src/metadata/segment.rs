@@ -95,9 +95,14 @@ impl Segment {
         find_run(self.used.get(), blocks).map(|first| self.take_run_at(first, blocks))
     }
 
-    /// Whether the run that [`Segment::take_run`] would take is known to be zero.
+    /// Whether the run that [`Segment::take_run`] would take has no memory: it was not used since the OS gave it, and lies
+    /// on no huge page of which another part was.
     pub(crate) fn is_next_untouched(&self, blocks: usize) -> bool {
-        find_run(self.used.get(), blocks).is_none_or(|first| self.dirty.get() & mask(first, blocks) == 0)
+        let Some(first) = find_run(self.used.get(), blocks) else { return true };
+        let is_huge =
+            |half: &usize| self.huge_halves.get() & (1 << half) != 0 && mask(first, blocks) & half_mask(*half) != 0;
+        let comes_along = (0..2).filter(is_huge).fold(0, |blocks, half| blocks | half_mask(half));
+        self.dirty.get() & (mask(first, blocks) | comes_along) == 0
     }
 
     /// As [`Segment::take_run`], for a run that starts at a multiple of `step` blocks, a power of two, and has `room`
