@@ -208,7 +208,7 @@ pub(crate) static REGISTRY: [Factor; FACTORS] = [
             ],
         }),
         counters: thp::Counters::NAMES,
-        about: "advises the kernel to back memory with huge pages where memory of the same sort was used densely (dense), everywhere but in the first 16 MiB of small objects (on), or not to (never); off leaves it to the system's policy",
+        about: "advises the kernel to back memory with huge pages where memory of the same sort was used densely (dense), everywhere but in the first 4 MiB of small objects (on), or not to (never); off leaves it to the system's policy",
         costs: "one `madvise` per mapping, and per half segment or step of the arena; dense: a `mincore` per 2 MiB without a huge page, a `process_vm_readv` per 8 with one; on: 2 MiB of memory where one byte is touched; both save page faults",
     },
     Factor {
@@ -229,7 +229,7 @@ pub(crate) static REGISTRY: [Factor; FACTORS] = [
         choice: None,
         counters: thread_cache::Counters::NAMES,
         about: "keeps free small objects in each thread, and passes them on in batches; when off, every request and free takes the lock of its class",
-        costs: "25 KiB per thread, up to 240 KiB where it frees many objects; what threads hold is at most 512 KiB for each and 32 MiB for all, and goes back when it is not used; in the transfer cache about 32 MiB of all classes together; three instructions for the restartable sequence; saves two locks per object",
+        costs: "30 KiB per thread, up to 380 KiB where it frees many objects of all sizes; what threads hold is at most 512 KiB for each and 32 MiB for all, and goes back when it is not used; in the transfer cache about 32 MiB of all classes together; three instructions for the restartable sequence; saves two locks per object",
     },
     Factor {
         name: "purge",
