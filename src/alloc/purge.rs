@@ -96,6 +96,16 @@ const STOP_MS_MAX: u32 = 1_000;
 const FORK_BYTES_PER_SECOND: u64 = 128 << 20;
 const FORK_BYTES_MIN: usize = 1 << 20;
 const FORK_BYTES_MAX: usize = 256 << 20;
+/// Bytes that a child frees, and that wait, for which its thread is started at once.
+const CHILD_BYTES: usize = 4 << 20;
+/// Bytes that wait outside the arena, from which on a stopped purge begins again: in a child of a fork.
+static CHILD_WAITS_MAX: AtomicUsize = AtomicUsize::new(usize::MAX);
+
+/// Bytes that wait outside the arena. Takes no lock.
+fn waiting_beside_arena() -> usize {
+    transfer_cache::waiting_bytes() + central_free_list::waiting_bytes() + mapping_pool::waiting_bytes()
+}
+
 /// Milliseconds that [`pause`] waits for the thread at most. A step takes less than one, unless a debugger holds it.
 const PAUSE_MS_MAX: u32 = 1_000;
 
@@ -114,7 +124,7 @@ fn request(counters: &factor::Counters) {
         Action::Stopped => {
             let now = purge::now_ms();
             let since = |then: &AtomicU32| now.wrapping_sub(then.load(Ordering::Relaxed));
-            if since(&STOPPED_MS) >= STOP_MS {
+            if since(&STOPPED_MS) >= STOP_MS || waiting_beside_arena() >= CHILD_WAITS_MAX.load(Ordering::Relaxed) {
                 if STATE.resume() == Action::Start {
                     start(counters);
                 }
@@ -163,6 +173,7 @@ fn work_in_caller() {
 pub(crate) fn stop() {
     // First: a free meanwhile must not find that the last fork was long ago.
     let now = purge::now_ms();
+    CHILD_WAITS_MAX.store(usize::MAX, Ordering::Relaxed);
     let since_ms = now.wrapping_sub(STOPPED_MS.swap(now, Ordering::Relaxed));
     let is_first = pause();
     if is_first {
@@ -173,10 +184,7 @@ pub(crate) fn stop() {
     }
     let earned = u64::from(since_ms) * FORK_BYTES_PER_SECOND / 1_000;
     let may_give = (FORK_BYTES.load(Ordering::Relaxed) + earned as usize).min(FORK_BYTES_MAX);
-    let waits = transfer_cache::waiting_bytes()
-        + arena::usage().1
-        + central_free_list::waiting_bytes()
-        + mapping_pool::waiting_bytes();
+    let waits = waiting_beside_arena() + arena::usage().1;
     let gives = (FORK_BYTES_MIN..=may_give).contains(&waits);
     if gives {
         reclaim(active(), &COUNTERS);
@@ -366,7 +374,14 @@ pub(super) fn go_on_after_fork() {
     }
 }
 
-/// Notes that the purge's thread does not exist, in the child of a fork.
+/// Notes that the purge's thread does not exist, in the child of a fork. Most children end soon, or become another program,
+/// and share with their parent what waits. So none is started for [`STOP_MS`], as in the parent, unless the child itself
+/// frees much.
 pub(crate) fn forget_after_fork() {
     STATE.forget();
+    _ = STATE.stop();
+    let now = purge::now_ms();
+    STOPPED_MS.store(now, Ordering::Relaxed);
+    STOPPED_FIRST_MS.store(now, Ordering::Relaxed);
+    CHILD_WAITS_MAX.store(waiting_beside_arena().saturating_add(CHILD_BYTES), Ordering::Relaxed);
 }
