@@ -7,6 +7,9 @@ use core::ffi::{CStr, c_char};
 use core::ptr;
 use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering, compiler_fence};
 
+/// Chunks that get their place on the disk together.
+const RESERVED: u64 = 8;
+
 /// Words of a chunk.
 pub(crate) const WORDS: usize = CHUNK_BYTES as usize / 8;
 
@@ -80,9 +83,9 @@ impl Chunk {
     /// No chunk, without room.
     pub(crate) const NONE: Chunk = Chunk { number: 0, start: ptr::null_mut(), at: ptr::null_mut() };
 
-    /// Events of three words begin before here.
+    /// Events of three words with a word for their time begin before here.
     pub(crate) fn limit(&self) -> *mut u64 {
-        if self.start.is_null() { ptr::null_mut() } else { self.start.wrapping_add(WORDS - 2) }
+        if self.start.is_null() { ptr::null_mut() } else { self.start.wrapping_add(WORDS - 3) }
     }
 
     /// How many words are free.
@@ -135,7 +138,14 @@ pub(crate) fn claim(unfinished_too: bool) -> Option<Chunk> {
 /// Between the copy and the emptying, what was written is in the file twice. A reader knows it by its serial number.
 pub(crate) fn move_out(chunk: &mut Chunk) -> Option<()> {
     let number = next_number()?;
-    let file = reserve(number)?;
+    let Some(file) = open() else { return stop(STOPPED_SYSTEM, sys::errno()) };
+    if number.is_multiple_of(RESERVED) {
+        // Writing finds its place without this, more slowly. It is also what tells that the disk is full.
+        let end = place(number + RESERVED);
+        if end <= LIMIT.load(Ordering::Relaxed).min(sys::file_limit()) {
+            let _ = file.reserve(place(number), RESERVED * CHUNK_BYTES);
+        }
+    }
     if !file.write(place(number), chunk.start.cast(), CHUNK_BYTES as usize) {
         return stop(STOPPED_SYSTEM, sys::errno());
     }
@@ -177,9 +187,13 @@ fn next_number() -> Option<u64> {
     Some(number)
 }
 
+fn open() -> Option<sys::File> {
+    sys::File::open(PATH.as_c(), libc::O_RDWR)
+}
+
 /// The file, with room on the disk for a chunk.
 fn reserve(number: u64) -> Option<sys::File> {
-    let Some(file) = sys::File::open(PATH.as_c(), libc::O_RDWR) else { return stop(STOPPED_SYSTEM, sys::errno()) };
+    let Some(file) = open() else { return stop(STOPPED_SYSTEM, sys::errno()) };
     if !file.reserve(place(number), CHUNK_BYTES) {
         return stop(STOPPED_SYSTEM, sys::errno());
     }

@@ -39,6 +39,8 @@ mod maps;
 #[cfg(feature = "preload")]
 mod next;
 #[cfg(feature = "preload")]
+mod owners;
+#[cfg(feature = "preload")]
 mod record;
 #[cfg(feature = "preload")]
 mod start;

@@ -4,7 +4,7 @@
 use crate::chunks::{self, PATH, PATH_MAX};
 use crate::layout::{ALLOCATOR_MAX, CLOCK_COUNTER, CLOCK_MONOTONIC, CLOCK_TSC, COMMAND_MAX, Head, MAGIC, VARIABLE};
 use crate::switch::{self, OFF};
-use crate::{arch, maps, next, sys, touch};
+use crate::{arch, maps, next, owners, sys, touch};
 use core::cell::UnsafeCell;
 use core::ffi::{CStr, c_char};
 use core::fmt::Write as _;
@@ -153,6 +153,7 @@ fn fill(asked: Asked) {
     let by_counter = arch::counter_is_time() && clock_is_trusted();
     let (start_ticks, start_ns) = switch::start_clock(by_counter);
     touch::start(asked.one_in);
+    owners::start();
     let clock = match by_counter {
         true if cfg!(target_arch = "x86_64") => CLOCK_TSC,
         true => CLOCK_COUNTER,

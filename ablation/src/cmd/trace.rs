@@ -60,7 +60,7 @@ struct Record {
     #[arg(long)]
     children: bool,
     /// Stop recording a process when its raw file has this size, such as `500M` or `20G`; 0 for no limit. The program goes
-    /// on. An allocation takes 24 bytes of it, a free 16.
+    /// on. A call takes 4 to 32 bytes of it.
     #[arg(long, value_name = "SIZE", default_value = "8G", value_parser = size)]
     limit: u64,
     /// Watch one allocation in so many for how far it is written; 0 for none. Watched objects are filled with a pattern.

@@ -1,6 +1,7 @@
 // Does what its argument says, with known numbers of calls to the allocator.
 #define _GNU_SOURCE
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,6 +37,30 @@ static void threads(void) {
     pthread_t thread;
     pthread_create(&thread, 0, consume, 0);
     for (int i = 0; i < OBJECTS; i++) objects[i] = malloc(i % 500);
+    pthread_join(thread, 0);
+}
+
+// 60,000 objects of few addresses, in bursts of 100, which another thread frees in bursts while the next are made.
+static void *volatile bursts[2][100];
+static volatile int full[2];
+
+static void *consume_bursts(void *unused) {
+    for (int round = 0; round < 600; round++) {
+        while (!full[round % 2]) sched_yield();
+        for (int i = 0; i < 100; i++) free(bursts[round % 2][i]);
+        full[round % 2] = 0;
+    }
+    return unused;
+}
+
+static void passed_bursts(void) {
+    pthread_t thread;
+    pthread_create(&thread, 0, consume_bursts, 0);
+    for (int round = 0; round < 600; round++) {
+        while (full[round % 2]) sched_yield();
+        for (int i = 0; i < 100; i++) bursts[round % 2][i] = malloc(40);
+        full[round % 2] = 1;
+    }
     pthread_join(thread, 0);
 }
 
@@ -123,6 +148,7 @@ int main(int count, char **words) {
     const char *what = count > 1 ? words[1] : "";
     if (!strcmp(what, "known")) known();
     if (!strcmp(what, "threads")) threads();
+    if (!strcmp(what, "bursts")) passed_bursts();
     if (!strcmp(what, "passes")) passes();
     if (!strcmp(what, "churn")) churn();
     if (!strcmp(what, "forks")) forks();

@@ -7,7 +7,8 @@ use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use trace_recorder::layout::{
-    CHUNK_BYTES, CLOCK_COUNTER, CLOCK_TSC, Event, HEAD_BYTES, Head, MAGIC, STOPPED_LIMIT, STOPPED_SYSTEM, Sub, read,
+    CHUNK_BYTES, CLOCK_COUNTER, CLOCK_TSC, Event, HEAD_BYTES, Head, MAGIC, Reader, STOPPED_LIMIT, STOPPED_SYSTEM, Sub,
+    Timed,
 };
 
 /// A raw file that was looked through once.
@@ -144,7 +145,9 @@ impl Raw {
     fn look(&mut self, from: u64, words: &[u64], touch: &mut Touch) {
         let mut at = 0;
         let mut open: Option<Stretch> = None;
-        while let Some((event, ticks, count)) = read(&words[at..]) {
+        let mut reader = Reader::default();
+        while let Some(Timed { event, ticks, words: count, .. }) = words.get(at..).and_then(|words| reader.read(words))
+        {
             let place = from + 8 * at as u64;
             at += count;
             if let Event::Other { sub, value, second } = event {
