@@ -35,6 +35,8 @@ const LAYOUT: u64 = 2 << 12;
 /// The environment variable that says where to record: the process that asks, 1 for all processes or 0, the largest file in
 /// bytes or 0, how many allocations to one watched or 0, and the folder, with a blank between.
 pub const VARIABLE: &str = "ABLATE_TRACE_INTO";
+/// The file in that folder which tells that a process was left out.
+pub const LEFT_OUT: &str = "left-out";
 /// The alignment of a call that has none.
 pub const NO_ALIGN: u8 = 63;
 /// The largest size that an event holds. Larger ones are written as this.

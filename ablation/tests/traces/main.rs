@@ -12,6 +12,9 @@ struct Built {
     subject: PathBuf,
     bump: PathBuf,
     reuses: PathBuf,
+    statically: PathBuf,
+    /// The subject with the allocator in it.
+    own: PathBuf,
 }
 
 static BUILT: LazyLock<Built> = LazyLock::new(|| {
@@ -31,10 +34,13 @@ static BUILT: LazyLock<Built> = LazyLock::new(|| {
         assert_good(&cc.output().expect("cc starts"));
         made
     };
+    let bump = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/traces/bump.c");
     Built {
         recorder: folder.join("preload/libhakmem_trace.so"),
         subject: compile("subject.c", "subject", &[]),
         bump: compile("bump.c", "libbump.so", &["-shared", "-fPIC"]),
+        statically: compile("subject.c", "statically", &["-static"]),
+        own: compile("subject.c", "own", &["-include", bump]),
         reuses: compile("bump.c", "libreuses.so", &["-shared", "-fPIC", "-DREUSES"]),
     }
 });
@@ -229,6 +235,18 @@ fn children_are_left_out_unless_they_are_asked_for() {
 }
 
 #[test]
+fn processes_that_are_left_out_are_told_of() {
+    let folder = Folder::new();
+    let told = "--children records them, too";
+    assert!(folder.record(&[], &["forks"]).err.contains(told));
+    std::fs::remove_file(folder.path("t.trace")).expect("is there");
+    assert!(!folder.record(&[], &["known"]).err.contains(told));
+    std::fs::remove_file(folder.path("t.trace")).expect("is there");
+    let said = folder.record(&["--children"], &["forks"]);
+    assert!(!said.err.contains(told) && said.err.contains(" of `subject`"), "{}", said.err);
+}
+
+#[test]
 fn a_process_that_becomes_another_program_is_told() {
     let folder = Folder::new();
     let said = folder.record(&[], &["execs"]);
@@ -323,6 +341,13 @@ fn mistakes_are_told() {
     let folder = Folder::new();
     std::fs::write(folder.path("text"), "no trace").expect("writes");
     std::fs::write(folder.path("there.trace"), "precious").expect("writes");
+    std::fs::write(folder.path("old.so"), "ABLRAW and another layout").expect("writes");
+    std::fs::write(folder.path("script"), "#!/no/such/interpreter\n").expect("writes");
+    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(folder.path("script"), executable).expect("is there");
+    std::fs::create_dir(folder.path("folder")).expect("is made");
+    let (statically, own) =
+        (BUILT.statically.to_str().expect("a plain path"), BUILT.own.to_str().expect("a plain path"));
     let recorder = BUILT.recorder.to_str().expect("a plain path");
     for (args, code, part) in [
         (&["info", "text"][..], 1, "text: this is no trace"),
@@ -331,9 +356,18 @@ fn mistakes_are_told() {
         (&["cut", "text", "-o", "there.trace"], 1, "text: this is no trace"),
         (&["cut", "text", "--from", "5", "-o", "t"], 2, "write a time with its unit"),
         (&["record", "-o", "there.trace", "--recorder", recorder, "--", "true"], 2, "is not overwritten"),
-        (&["record", "-o", "t.trace", "--recorder", recorder, "--", "no-such-program"], 2, "did not start"),
-        (&["record", "-o", "no/t.trace", "--recorder", recorder, "--", "true"], 1, "making a folder"),
-        (&["record", "-o", "t.trace", "--recorder", "none.so", "--", "true"], 1, "finding the recorder"),
+        (&["record", "-o", "t.trace", "--recorder", recorder, "--", "no-such-program"], 2, "no folder of PATH has it"),
+        (&["record", "-o", "no/t.trace", "--recorder", recorder, "--", "true"], 2, "its folder no does not exist"),
+        (&["record", "-o", "t.trace", "--recorder", "none.so", "--", "true"], 1, "reading the recorder"),
+        (&["record", "-o", "t.trace", "--recorder", "text", "--", "true"], 2, "text: this is not the recorder"),
+        (&["record", "-o", "t.trace", "--recorder", ".", "--", "true"], 2, ".: this is not the recorder"),
+        (&["record", "-o", "t.trace", "--recorder", "old.so", "--", "true"], 2, "the recorder is of another version"),
+        (&["record", "-o", "t.trace", "--recorder", recorder, "--", "./text"], 2, "make it executable"),
+        (&["record", "-o", "t.trace", "--recorder", recorder, "--", "./script"], 2, "interpreter or loader"),
+        (&["record", "-o", "t.trace", "--recorder", recorder, "--", "./none"], 2, "look at the path"),
+        (&["record", "-o", "t.trace", "--recorder", recorder, "--", "./folder"], 2, "this is a folder"),
+        (&["record", "-o", "t.trace", "--recorder", recorder, "--", statically], 1, "it is linked statically"),
+        (&["record", "-o", "t.trace", "--recorder", recorder, "--", own, "known"], 1, "brings its own allocator"),
         (&["record", "--limit", "lots", "--", "true"], 2, "write a number of bytes"),
         (&["record"], 2, "PROGRAM"),
     ] {
@@ -341,5 +375,5 @@ fn mistakes_are_told() {
         assert!(said.code == code && said.err.contains(part), "{args:?}: {} {}", said.code, said.err);
     }
     assert_eq!(std::fs::read_to_string(folder.path("there.trace")).expect("is there"), "precious");
-    assert_eq!(folder.files(), ["text", "there.trace"], "nothing else is left");
+    assert_eq!(folder.files(), ["folder", "old.so", "script", "text", "there.trace"], "nothing else is left");
 }

@@ -19,12 +19,50 @@ pub(crate) enum TraceToolError {
         searched: String,
     },
     /// The program cannot be started.
-    #[error("the program `{program}` did not start: {source}; check its name, or give its path")]
+    #[error("the program `{program}` did not start: {source}; {advice}")]
     NoProgram {
         /// The program.
         program: String,
         /// The system's error.
         source: io::Error,
+        /// The way out.
+        advice: &'static str,
+    },
+    /// Another file where the recorder is asked for.
+    #[error(
+        "{path}: this is not the recorder; `cargo recorder` in the repository of ablate builds target/preload/{name}"
+    )]
+    NotRecorder {
+        /// The file.
+        path: PathBuf,
+        /// The library's name.
+        name: &'static str,
+    },
+    /// The recorder writes another layout than this program reads.
+    #[error(
+        "{path}: the recorder is of another version than this program, which cannot read its files; build it again with `cargo recorder`"
+    )]
+    OtherRecorder {
+        /// The recorder.
+        path: PathBuf,
+    },
+    /// The folder of the trace is not there.
+    #[error("{path}: its folder {} does not exist; create it, or name a file in another folder with -o", .folder.display())]
+    NoFolder {
+        /// The trace.
+        path: PathBuf,
+        /// Its folder.
+        folder: PathBuf,
+    },
+    /// The raw files went away while the program ran.
+    #[error(
+        "the folder {path} of the raw files is gone, which `{program}` or another program removed; name a trace in another folder with -o"
+    )]
+    Gone {
+        /// The folder.
+        path: PathBuf,
+        /// The program.
+        program: String,
     },
     /// The program ran without the recorder.
     #[error("`{program}` ended{how}, and recorded nothing: {why}")]
@@ -96,11 +134,15 @@ impl ExitStatus for TraceToolError {
         match self {
             TraceToolError::NoRecorder { .. }
             | TraceToolError::NoProgram { .. }
+            | TraceToolError::NotRecorder { .. }
+            | TraceToolError::OtherRecorder { .. }
+            | TraceToolError::NoFolder { .. }
             | TraceToolError::NotRaw { .. }
             | TraceToolError::IsRaw { .. }
             | TraceToolError::Exists { .. }
             | TraceToolError::NoSuchPart { .. } => ShellCode::WrongCall,
             TraceToolError::NothingRecorded { .. }
+            | TraceToolError::Gone { .. }
             | TraceToolError::System { .. }
             | TraceToolError::Empty { .. }
             | TraceToolError::Trace(_) => ShellCode::BadRuns,

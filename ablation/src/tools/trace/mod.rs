@@ -6,6 +6,7 @@ mod error;
 mod follow;
 mod info;
 mod open;
+mod program;
 mod raw;
 mod record;
 mod sites;

@@ -26,7 +26,7 @@ pub(super) struct Raw {
 }
 
 /// What the head says.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct About {
     pub(super) command: Vec<String>,
     pub(super) allocator: String,
@@ -47,12 +47,12 @@ impl About {
 }
 
 /// Why recording ended before the program.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum Stopped {
     /// The file reached its limit.
     Limit,
     /// The system refused to make it larger.
-    System(String),
+    System(std::io::Error),
 }
 
 /// A row of events of one thread in one chunk. The times within it never go back.
@@ -231,7 +231,7 @@ fn read_head(bytes: &[u8]) -> Option<About> {
             STOPPED_LIMIT => Some(Stopped::Limit),
             STOPPED_SYSTEM => {
                 let errno = field!(head_u32, stopped_errno) as i32;
-                Some(Stopped::System(std::io::Error::from_raw_os_error(errno).to_string()))
+                Some(Stopped::System(std::io::Error::from_raw_os_error(errno)))
             }
             _ => None,
         },
