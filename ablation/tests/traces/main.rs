@@ -337,6 +337,32 @@ fn a_raw_file_that_was_left_becomes_a_trace() {
 }
 
 #[test]
+fn a_trace_becomes_a_study_that_runs_as_it_is() {
+    let folder = Folder::new();
+    assert_eq!(folder.record(&[], &["threads"]).code, 0);
+    let repository = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+    let said = folder.call(&["study", "t.trace", "--repository", repository]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert!(said.out.contains("next: cargo ablate run t.toml --quick"), "{}", said.out);
+    // What it is made after has each factor of the allocator; the plan has them for this trace alone.
+    let mut plan = Command::new(env!("CARGO_BIN_EXE_cargo-ablate"));
+    let said = Said::of(plan.current_dir(folder.0.path()).args(["plan", "t.toml"]));
+    assert_eq!(said.code, 0, "{}", said.err);
+    for part in ["study t: recorded: ", "thread-cache off", "peer-floor", "t-memory", "all processors", "2 workloads"] {
+        assert!(said.out.contains(part), "{part}: {}", said.out);
+    }
+    let said = folder.call(&["study", "t.trace", "--repository", repository]);
+    assert!(said.code == 2 && said.err.contains("t.toml: the file is there already"), "{}", said.err);
+    let said = folder.call(&["study", "t.trace", "-o", "u.toml", "--repository", "."]);
+    assert!(said.code == 2 && said.err.contains("name the repository of ablate with --repository"), "{}", said.err);
+    let whole = std::fs::read(folder.path("t.trace")).expect("is there");
+    std::fs::write(folder.path("cut.trace"), &whole[..whole.len() - 1]).expect("writes");
+    let said = folder.call(&["study", "cut.trace", "--repository", repository]);
+    assert!(said.code == 1 && said.err.contains("cut.trace: the file is not whole"), "{}", said.err);
+    assert_eq!(folder.files(), ["cut.trace", "t.toml", "t.trace"]);
+}
+
+#[test]
 fn mistakes_are_told() {
     let folder = Folder::new();
     std::fs::write(folder.path("text"), "no trace").expect("writes");

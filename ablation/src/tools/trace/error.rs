@@ -124,6 +124,41 @@ pub(crate) enum TraceToolError {
         /// Its time.
         seconds: f64,
     },
+    /// A study of a trace that is not whole.
+    #[error(
+        "{path}: the file is not whole, and can be read up to operation {operations}; take another copy, or make a whole trace of that part: cargo ablate trace cut {path} --operations 0..{operations} -o OUT"
+    )]
+    CutOff {
+        /// The file.
+        path: PathBuf,
+        /// Operations that can be read.
+        operations: u64,
+    },
+    /// The study of the traces that ship is not found.
+    #[error(
+        "no folder above this one or the program has {template}{}; name the repository of ablate with --repository DIR",
+        .named.as_ref().map(|named| format!(", nor has {}", named.display())).unwrap_or_default()
+    )]
+    NoRepository {
+        /// The file within the repository.
+        template: &'static str,
+        /// The folder that was named.
+        named: Option<PathBuf>,
+    },
+    /// The study of the traces that ship is damaged.
+    #[error("{path}: {what}; restore the file from the repository")]
+    Template {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        what: String,
+    },
+    /// A path that a config cannot have.
+    #[error("{path}: the path is no valid UTF-8, and a config is text; give the file or its folder another name")]
+    NoText {
+        /// The path.
+        path: PathBuf,
+    },
     /// The format's.
     #[error(transparent)]
     Trace(#[from] TraceError),
@@ -140,9 +175,13 @@ impl ExitStatus for TraceToolError {
             | TraceToolError::NotRaw { .. }
             | TraceToolError::IsRaw { .. }
             | TraceToolError::Exists { .. }
+            | TraceToolError::NoRepository { .. }
+            | TraceToolError::NoText { .. }
             | TraceToolError::NoSuchPart { .. } => ShellCode::WrongCall,
             TraceToolError::NothingRecorded { .. }
             | TraceToolError::Gone { .. }
+            | TraceToolError::CutOff { .. }
+            | TraceToolError::Template { .. }
             | TraceToolError::System { .. }
             | TraceToolError::Empty { .. }
             | TraceToolError::Trace(_) => ShellCode::BadRuns,
