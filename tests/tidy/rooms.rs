@@ -265,7 +265,7 @@ const RECORDER: &[Layer] = &[
     layer(&["start.rs"], "whether a process records: by the environment, and after a fork"),
     layer(&["thread.rs"], "the record of a thread, and how it writes events"),
     apart(&["edges.rs", "record.rs"], "the beginning and the end of the process; what is noted of each call"),
-    apart(&["entries.rs", "entries_threads.rs"], "the C library's functions that programs call"),
+    apart(&["entries.rs", "entries_identity.rs", "entries_threads.rs"], "the C library's functions that programs call"),
     layer(&["entries_cxx.rs"], "those of C++"),
     layer(&["lib.rs"], "the public surface"),
 ];

@@ -3,9 +3,9 @@
 use crate::layout::{CHUNK_BYTES, HEAD_BYTES, Head, STOPPED_LIMIT, STOPPED_SYSTEM};
 use crate::{switch, sys};
 use core::cell::UnsafeCell;
-use core::ffi::{CStr, c_char};
+use core::ffi::{CStr, c_char, c_int};
 use core::ptr;
-use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering, compiler_fence};
+use core::sync::atomic::{AtomicI32, AtomicPtr, AtomicU64, Ordering, compiler_fence};
 
 /// Chunks that get their place on the disk together.
 const RESERVED: u64 = 8;
@@ -63,6 +63,9 @@ pub(crate) fn create(limit: u64) -> bool {
     if head.is_null() {
         return false;
     }
+    let (device, inode) = file.identity().unwrap_or_default();
+    DEVICE.store(device, Ordering::Relaxed);
+    INODE.store(inode, Ordering::Relaxed);
     UNFINISHED.iter().for_each(|one| one.store(0, Ordering::Relaxed));
     LIMIT.store(if limit == 0 { u64::MAX } else { limit }, Ordering::Relaxed);
     // Release: pairs with the acquire in `head`.
@@ -187,8 +190,43 @@ fn next_number() -> Option<u64> {
     Some(number)
 }
 
+/// The file.
 fn open() -> Option<sys::File> {
-    sys::File::open(PATH.as_c(), libc::O_RDWR)
+    sys::File::open(PATH.as_c(), libc::O_RDWR).or_else(|| {
+        let errno = sys::errno();
+        let kept = kept();
+        if kept.is_none() {
+            // What the path says is why.
+            // SAFETY: the calling thread's own word.
+            unsafe { *libc::__errno_location() = errno };
+        }
+        kept
+    })
+}
+
+/// The number that the file is kept open by; negative for none.
+static KEPT: AtomicI32 = AtomicI32::new(-1);
+/// Which file this process has: the device, and its number there.
+static DEVICE: AtomicU64 = AtomicU64::new(0);
+static INODE: AtomicU64 = AtomicU64::new(0);
+
+/// The file, by the number that it is kept open by. The program may have closed it, and use the number for another one.
+fn kept() -> Option<sys::File> {
+    let number = KEPT.load(Ordering::Relaxed);
+    let file = sys::File::again(number, 0).filter(|_| number >= 0)?;
+    let own = (DEVICE.load(Ordering::Relaxed), INODE.load(Ordering::Relaxed));
+    (file.identity() == Some(own)).then_some(file)
+}
+
+/// Keeps the file open, by a number that programs hardly use: its path may lead nowhere soon.
+pub(crate) fn keep_open() {
+    if kept().is_some() {
+        return;
+    }
+    let Some(file) = sys::File::open(PATH.as_c(), libc::O_RDWR) else { return };
+    let at_least = (sys::open_limit() / 2).min(1 << 9) as c_int;
+    let number = file.again_above(at_least).map_or(-1, sys::File::leave_open);
+    KEPT.store(number, Ordering::Relaxed);
 }
 
 /// The file, with room on the disk for a chunk.

@@ -33,6 +33,8 @@ mod entries;
 #[cfg(feature = "preload")]
 mod entries_cxx;
 #[cfg(feature = "preload")]
+mod entries_identity;
+#[cfg(feature = "preload")]
 mod entries_threads;
 #[cfg(feature = "preload")]
 mod maps;

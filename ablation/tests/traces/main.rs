@@ -235,6 +235,16 @@ fn children_are_left_out_unless_they_are_asked_for() {
 }
 
 #[test]
+fn a_file_that_is_out_of_reach_is_kept_open() {
+    let folder = Folder::new();
+    let said = folder.record(&[], &["moves"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    let info = folder.info("t.trace");
+    assert_eq!(at_sites(&info, "moves"), 200_000);
+    assert_eq!(info["about"]["notes"], serde_json::json!([]));
+}
+
+#[test]
 fn processes_that_are_left_out_are_told_of() {
     let folder = Folder::new();
     let told = "--children records them, too";

@@ -126,6 +126,16 @@ static void forks(void) {
     waitpid(child, 0, 0);
 }
 
+// 200,000 pairs while the raw file is not found by its path, as after a change of the root folder.
+static void moves(void) {
+    char folder[4096], away[4100];
+    sscanf(getenv("ABLATE_TRACE_INTO"), "%*s %*s %*s %*s %4095s", folder);
+    sprintf(away, "%s-away", folder);
+    if (seteuid(geteuid()) || rename(folder, away)) exit(9);
+    for (int i = 0; i < 200000; i++) free(malloc(i % 300));
+    if (rename(away, folder)) exit(9);
+}
+
 static volatile int ticks;
 
 static void on_tick(int signal) {
@@ -152,6 +162,7 @@ int main(int count, char **words) {
     if (!strcmp(what, "passes")) passes();
     if (!strcmp(what, "churn")) churn();
     if (!strcmp(what, "forks")) forks();
+    if (!strcmp(what, "moves")) moves();
     if (!strcmp(what, "handler")) handler();
     if (!strcmp(what, "many")) for (int i = 0; i < 200000; i++) free(malloc(i % 300));
     if (!strcmp(what, "killed")) { known(); kill(getpid(), SIGKILL); }
