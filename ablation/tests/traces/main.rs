@@ -278,6 +278,13 @@ fn a_full_disk_ends_the_recording_and_not_the_program() {
     let operations = number(&folder.info("t.trace")["counts"]["operations"]);
     assert!((20_000..300_000).contains(&operations), "{operations}");
     std::fs::remove_file(folder.path("t.trace")).expect("is there");
+    // Not even the head of the file has room.
+    let ablate = env!("CARGO_BIN_EXE_cargo-ablate");
+    let limited =
+        format!("ulimit -f 1; exec {ablate} trace record --recorder {recorder} -o t.trace -- {subject} many 7");
+    let said = Said::of(Command::new("sh").args(["-c", &limited]).current_dir(folder.0.path()));
+    assert!(said.code == 1 && said.err.contains("ended with exit code 7, and recorded nothing"), "{}", said.err);
+    assert!(folder.files().is_empty(), "nothing is left");
     let said = folder.record(&["--limit", "1M"], &["many", "7"]);
     assert_eq!(said.code, 7, "{}", said.err);
     assert!(said.err.contains("recording stopped at the limit"), "{}", said.err);

@@ -88,7 +88,11 @@ fn about(raw: &Raw, mut notes: Vec<String>, unknown_frees: u64) -> About {
             ));
         }
         None if !raw.about.has_ended => {
-            notes.push("the program did not end by the C library's `exit`, but by a signal or by `_exit`".to_owned());
+            notes.push(
+                "the program did not end by the C library's `exit`, but by a signal, by `_exit`, or by becoming another \
+                 program that is not recorded"
+                    .to_owned(),
+            );
         }
         None => {}
     }

@@ -3,6 +3,7 @@
 use super::convert::convert;
 use super::error::TraceToolError;
 use super::program;
+use crate::support::call::quoted;
 use crate::support::count::{counted, grouped};
 use crate::support::exit::ShellCode;
 use crate::support::{files, interrupt};
@@ -75,7 +76,12 @@ pub(crate) fn record(request: &Request) -> Result<Recorded, TraceToolError> {
             // What was recorded is not thrown away because it could not be converted.
             if !matches!(error, TraceToolError::NothingRecorded { .. } | TraceToolError::Empty { .. }) {
                 let kept = scratch.keep();
-                crate::support::progress::warn(&format!("the raw files stay in {}", kept.display()));
+                crate::support::progress::warn(&format!(
+                    "the raw files stay in {}; once the cause is mended, or with an OUT on another disk: cargo ablate trace \
+                     convert {} -o OUT",
+                    kept.display(),
+                    quoted(&kept.join(format!("raw.{process}.0"))),
+                ));
             }
             Err(error)
         }
@@ -231,6 +237,15 @@ fn make(
                      brings its own allocator, whose calls no recorder sees; {OWN}"
                 ),
             },
+        },
+        // The recorder is of this version, but had no room for the head of its file.
+        TraceToolError::NotRaw { .. } => TraceToolError::NothingRecorded {
+            program: program.to_owned(),
+            how: ended.clone(),
+            why:
+                "there was no room for the recorder's file on the disk of the trace, or within the limit of file sizes \
+                  (`ulimit -f`); name a trace on another disk with -o"
+                    .to_owned(),
         },
         error => error,
     })?;
