@@ -126,7 +126,12 @@ pub(crate) enum TraceToolError {
     },
     /// A study of a trace that is not whole.
     #[error(
-        "{path}: the file is not whole, and can be read up to operation {operations}; take another copy, or make a whole trace of that part: cargo ablate trace cut {path} --operations 0..{operations} -o OUT"
+        "{path}: the file is not whole, and {operations} of its operations can be read; take another copy{}",
+        if *.operations > 0 {
+            format!(", or make a whole trace of those: cargo ablate trace cut {} --operations 0..{} -o OUT", .path.display(), .operations)
+        } else {
+            String::new()
+        }
     )]
     CutOff {
         /// The file.
