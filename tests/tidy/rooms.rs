@@ -262,11 +262,11 @@ const RECORDER: &[Layer] = &[
     ),
     layer(&["switch.rs"], "whether the process records, and its clock"),
     layer(&["chunks.rs"], "the raw file and its chunks"),
-    apart(&["maps.rs", "touch.rs"], "where code lies; what is written to objects"),
+    apart(&["maps.rs", "owners.rs", "touch.rs"], "where code lies; whose objects are; what is written to them"),
     layer(&["start.rs"], "whether a process records: by the environment, and after a fork"),
     layer(&["thread.rs"], "the record of a thread, and how it writes events"),
     apart(&["edges.rs", "record.rs"], "the beginning and the end of the process; what is noted of each call"),
-    apart(&["entries.rs", "entries_threads.rs"], "the C library's functions that programs call"),
+    apart(&["entries.rs", "entries_identity.rs", "entries_threads.rs"], "the C library's functions that programs call"),
     layer(&["entries_cxx.rs"], "those of C++"),
     layer(&["lib.rs"], "the public surface"),
 ];

@@ -46,6 +46,30 @@ pub(crate) fn thread_word() -> *mut usize {
     word
 }
 
+/// What the calling thread's word holds.
+#[inline(always)]
+pub(crate) fn thread_word_value() -> usize {
+    #[cfg(target_arch = "x86_64")]
+    {
+        let value;
+        // SAFETY: reads a constant offset from the thread pointer.
+        unsafe {
+            asm!(
+                "mov {0}, qword ptr [rip + ablate_recorder_thread@GOTTPOFF]",
+                "mov {0}, qword ptr fs:[{0}]",
+                out(reg) value,
+                options(readonly, nostack, preserves_flags),
+            );
+        }
+        value
+    }
+    #[cfg(target_arch = "aarch64")]
+    // SAFETY: the calling thread's own word.
+    unsafe {
+        *thread_word()
+    }
+}
+
 /// The processor's counter, before others see what follows. It may be read before what came before has ended.
 #[inline(always)]
 pub(crate) fn counter() -> u64 {
@@ -80,6 +104,22 @@ pub(crate) fn counter_in_order() -> u64 {
         // SAFETY: Linux lets programs read the register.
         unsafe { asm!("isb", "mrs {0}, cntvct_el0", out(reg) ticks, options(nomem, nostack)) };
         ticks
+    }
+}
+
+/// How many ticks of the counter are about 100 ns.
+pub(crate) fn burst_ticks() -> u64 {
+    #[cfg(target_arch = "x86_64")]
+    {
+        // Two to four in a nanosecond.
+        300
+    }
+    #[cfg(target_arch = "aarch64")]
+    {
+        let in_a_second: u64;
+        // SAFETY: Linux lets programs read the register.
+        unsafe { asm!("mrs {0}, cntfrq_el0", out(reg) in_a_second, options(nomem, nostack)) };
+        in_a_second.div_ceil(10_000_000)
     }
 }
 

@@ -3,9 +3,12 @@
 use crate::layout::{CHUNK_BYTES, HEAD_BYTES, Head, STOPPED_LIMIT, STOPPED_SYSTEM};
 use crate::{switch, sys};
 use core::cell::UnsafeCell;
-use core::ffi::{CStr, c_char};
+use core::ffi::{CStr, c_char, c_int};
 use core::ptr;
-use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering, compiler_fence};
+use core::sync::atomic::{AtomicI32, AtomicPtr, AtomicU64, Ordering, compiler_fence};
+
+/// Chunks that get their place on the disk together.
+const RESERVED: u64 = 8;
 
 /// Words of a chunk.
 pub(crate) const WORDS: usize = CHUNK_BYTES as usize / 8;
@@ -60,6 +63,9 @@ pub(crate) fn create(limit: u64) -> bool {
     if head.is_null() {
         return false;
     }
+    let (device, inode) = file.identity().unwrap_or_default();
+    DEVICE.store(device, Ordering::Relaxed);
+    INODE.store(inode, Ordering::Relaxed);
     UNFINISHED.iter().for_each(|one| one.store(0, Ordering::Relaxed));
     LIMIT.store(if limit == 0 { u64::MAX } else { limit }, Ordering::Relaxed);
     // Release: pairs with the acquire in `head`.
@@ -80,9 +86,9 @@ impl Chunk {
     /// No chunk, without room.
     pub(crate) const NONE: Chunk = Chunk { number: 0, start: ptr::null_mut(), at: ptr::null_mut() };
 
-    /// Events of three words begin before here.
+    /// Events of three words with a word for their time begin before here.
     pub(crate) fn limit(&self) -> *mut u64 {
-        if self.start.is_null() { ptr::null_mut() } else { self.start.wrapping_add(WORDS - 2) }
+        if self.start.is_null() { ptr::null_mut() } else { self.start.wrapping_add(WORDS - 3) }
     }
 
     /// How many words are free.
@@ -135,7 +141,14 @@ pub(crate) fn claim(unfinished_too: bool) -> Option<Chunk> {
 /// Between the copy and the emptying, what was written is in the file twice. A reader knows it by its serial number.
 pub(crate) fn move_out(chunk: &mut Chunk) -> Option<()> {
     let number = next_number()?;
-    let file = reserve(number)?;
+    let Some(file) = open() else { return stop(STOPPED_SYSTEM, sys::errno()) };
+    if number.is_multiple_of(RESERVED) {
+        // Writing finds its place without this, more slowly. It is also what tells that the disk is full.
+        let end = place(number + RESERVED);
+        if end <= LIMIT.load(Ordering::Relaxed).min(sys::file_limit()) {
+            let _ = file.reserve(place(number), RESERVED * CHUNK_BYTES);
+        }
+    }
     if !file.write(place(number), chunk.start.cast(), CHUNK_BYTES as usize) {
         return stop(STOPPED_SYSTEM, sys::errno());
     }
@@ -177,9 +190,48 @@ fn next_number() -> Option<u64> {
     Some(number)
 }
 
+/// The file.
+fn open() -> Option<sys::File> {
+    sys::File::open(PATH.as_c(), libc::O_RDWR).or_else(|| {
+        let errno = sys::errno();
+        let kept = kept();
+        if kept.is_none() {
+            // What the path says is why.
+            // SAFETY: the calling thread's own word.
+            unsafe { *libc::__errno_location() = errno };
+        }
+        kept
+    })
+}
+
+/// The number that the file is kept open by; negative for none.
+static KEPT: AtomicI32 = AtomicI32::new(-1);
+/// Which file this process has: the device, and its number there.
+static DEVICE: AtomicU64 = AtomicU64::new(0);
+static INODE: AtomicU64 = AtomicU64::new(0);
+
+/// The file, by the number that it is kept open by. The program may have closed it, and use the number for another one.
+fn kept() -> Option<sys::File> {
+    let number = KEPT.load(Ordering::Relaxed);
+    let file = sys::File::again(number, 0).filter(|_| number >= 0)?;
+    let own = (DEVICE.load(Ordering::Relaxed), INODE.load(Ordering::Relaxed));
+    (file.identity() == Some(own)).then_some(file)
+}
+
+/// Keeps the file open, by a number that programs hardly use: its path may lead nowhere soon.
+pub(crate) fn keep_open() {
+    if kept().is_some() {
+        return;
+    }
+    let Some(file) = sys::File::open(PATH.as_c(), libc::O_RDWR) else { return };
+    let at_least = (sys::open_limit() / 2).min(1 << 9) as c_int;
+    let number = file.again_above(at_least).map_or(-1, sys::File::leave_open);
+    KEPT.store(number, Ordering::Relaxed);
+}
+
 /// The file, with room on the disk for a chunk.
 fn reserve(number: u64) -> Option<sys::File> {
-    let Some(file) = sys::File::open(PATH.as_c(), libc::O_RDWR) else { return stop(STOPPED_SYSTEM, sys::errno()) };
+    let Some(file) = open() else { return stop(STOPPED_SYSTEM, sys::errno()) };
     if !file.reserve(place(number), CHUNK_BYTES) {
         return stop(STOPPED_SYSTEM, sys::errno());
     }

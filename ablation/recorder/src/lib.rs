@@ -33,11 +33,15 @@ mod entries;
 #[cfg(feature = "preload")]
 mod entries_cxx;
 #[cfg(feature = "preload")]
+mod entries_identity;
+#[cfg(feature = "preload")]
 mod entries_threads;
 #[cfg(feature = "preload")]
 mod maps;
 #[cfg(feature = "preload")]
 mod next;
+#[cfg(feature = "preload")]
+mod owners;
 #[cfg(feature = "preload")]
 mod record;
 #[cfg(feature = "preload")]

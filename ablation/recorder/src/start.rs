@@ -2,9 +2,11 @@
 //! fork made of one that records.
 
 use crate::chunks::{self, PATH, PATH_MAX};
-use crate::layout::{ALLOCATOR_MAX, CLOCK_COUNTER, CLOCK_MONOTONIC, CLOCK_TSC, COMMAND_MAX, Head, MAGIC, VARIABLE};
+use crate::layout::{
+    ALLOCATOR_MAX, CLOCK_COUNTER, CLOCK_MONOTONIC, CLOCK_TSC, COMMAND_MAX, Head, LEFT_OUT, MAGIC, VARIABLE,
+};
 use crate::switch::{self, OFF};
-use crate::{arch, maps, next, sys, touch};
+use crate::{arch, maps, next, owners, sys, touch};
 use core::cell::UnsafeCell;
 use core::ffi::{CStr, c_char};
 use core::fmt::Write as _;
@@ -13,6 +15,10 @@ use core::sync::atomic::{AtomicU32, Ordering};
 unsafe extern "C" {
     static environ: *const *const c_char;
 }
+
+/// What a file is known by as the recorder of this version.
+#[used]
+static KNOWN_BY: u64 = MAGIC;
 
 /// What the environment asks for.
 #[derive(Debug, Clone, Copy)]
@@ -63,6 +69,9 @@ pub(crate) fn start() {
     // SAFETY: read above, or by the parent.
     let asked = unsafe { (*KEPT.0.get()).0 };
     let wanted = asked.filter(|asked| asked.children || (!is_fork && sys::parent() == asked.by));
+    if asked.is_some() && wanted.is_none() {
+        tell_of_this();
+    }
     let started = wanted.is_some_and(|asked| switch::prepare() && open(asked));
     switch::set(if started { u64::from(process) << 8 } else { OFF });
 }
@@ -125,6 +134,20 @@ impl core::fmt::Write for Text<'_> {
     }
 }
 
+/// Leaves word that a process is not recorded.
+fn tell_of_this() {
+    let mut path = [0; PATH_MAX];
+    // SAFETY: only the one thread in `start` is here.
+    let (_, folder, length) = unsafe { &*KEPT.0.get() };
+    path[..*length].copy_from_slice(&folder[..*length]);
+    let mut text = Text { bytes: &mut path, length: *length };
+    if write!(text, "/{LEFT_OUT}").is_ok()
+        && let Ok(path) = CStr::from_bytes_until_nul(&path)
+    {
+        drop(sys::File::open(path, libc::O_RDWR | libc::O_CREAT));
+    }
+}
+
 /// Creates the file of this process, the first name that is free, and fills its head.
 fn open(asked: Asked) -> bool {
     for number in 0..100_000_u32 {
@@ -153,6 +176,7 @@ fn fill(asked: Asked) {
     let by_counter = arch::counter_is_time() && clock_is_trusted();
     let (start_ticks, start_ns) = switch::start_clock(by_counter);
     touch::start(asked.one_in);
+    owners::start();
     let clock = match by_counter {
         true if cfg!(target_arch = "x86_64") => CLOCK_TSC,
         true => CLOCK_COUNTER,

@@ -27,6 +27,8 @@ pub(crate) struct Line {
     start_ticks: AtomicU64,
     /// The system's clock at the start.
     start_ns: AtomicU64,
+    /// Ticks in which a call of a burst follows the one before.
+    burst_ticks: AtomicU64,
     /// Whether there was a second thread: only then the order between threads must be right.
     has_threads: AtomicBool,
 }
@@ -35,6 +37,7 @@ static UNTIL_THE_START: Line = Line {
     generation: AtomicU64::new(UNKNOWN),
     start_ticks: AtomicU64::new(0),
     start_ns: AtomicU64::new(0),
+    burst_ticks: AtomicU64::new(0),
     has_threads: AtomicBool::new(false),
 };
 
@@ -62,6 +65,21 @@ pub(crate) fn ticks() -> u64 {
         start if !line.has_threads.load(Ordering::Relaxed) => arch::counter().wrapping_sub(start),
         start => arch::counter_in_order().wrapping_sub(start),
     }
+}
+
+/// The same, or earlier by what was not done yet.
+#[inline(always)]
+pub(crate) fn ticks_at_most() -> u64 {
+    let line = line();
+    match line.start_ticks.load(Ordering::Relaxed) {
+        0 => since_start(line),
+        start => arch::counter().wrapping_sub(start),
+    }
+}
+
+/// In how many ticks a call follows the one before, where calls come in bursts.
+pub(crate) fn burst_ticks() -> u64 {
+    line().burst_ticks.load(Ordering::Relaxed)
 }
 
 #[cold]
@@ -101,7 +119,14 @@ pub(crate) fn start_clock(by_counter: bool) -> (u64, u64) {
     let start_ticks = if by_counter { arch::counter_in_order().max(1) } else { 0 };
     line.start_ticks.store(start_ticks, Ordering::Relaxed);
     line.start_ns.store(start_ns, Ordering::Relaxed);
+    line.burst_ticks.store(if by_counter { arch::burst_ticks() } else { 100 }, Ordering::Relaxed);
     (start_ticks, start_ns)
+}
+
+/// Whether there is, or was, a second thread.
+#[inline(always)]
+pub(crate) fn has_threads() -> bool {
+    line().has_threads.load(Ordering::Relaxed)
 }
 
 /// Notes that a second thread is about to be, or is.

@@ -32,6 +32,32 @@ impl File {
         (file >= 0).then(|| File(file as c_int))
     }
 
+    /// Another one of the same file, with a number of at least so much.
+    pub(crate) fn again(number: c_int, at_least: c_int) -> Option<File> {
+        // SAFETY: plain numbers.
+        let file = unsafe { libc::syscall(libc::SYS_fcntl, number, libc::F_DUPFD_CLOEXEC, at_least) };
+        (file >= 0).then(|| File(file as c_int))
+    }
+
+    /// The same of this one.
+    pub(crate) fn again_above(&self, at_least: c_int) -> Option<File> {
+        File::again(self.0, at_least)
+    }
+
+    /// Which file it is: the device, and its number there. `None` where the system does not tell.
+    pub(crate) fn identity(&self) -> Option<(u64, u64)> {
+        // SAFETY: plain values, for which zeroes are valid.
+        let mut about: libc::stat = unsafe { core::mem::zeroed() };
+        // SAFETY: the answer is written to its place.
+        let is_known = unsafe { libc::fstat(self.0, &raw mut about) } == 0;
+        is_known.then_some((about.st_dev, about.st_ino))
+    }
+
+    /// Leaves it open for good; gives its number.
+    pub(crate) fn leave_open(self) -> c_int {
+        core::mem::ManuallyDrop::new(self).0
+    }
+
     /// Reads into a buffer; gives how many bytes.
     pub(crate) fn read(&self, into: &mut [u8]) -> usize {
         // SAFETY: the buffer is as long as is said.
@@ -94,6 +120,14 @@ impl Drop for File {
         // SAFETY: opened by this process, and not used again.
         unsafe { libc::syscall(libc::SYS_close, self.0) };
     }
+}
+
+/// How many files this process may have open.
+pub(crate) fn open_limit() -> u64 {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the limit is written to its place.
+    let known = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } == 0;
+    if known { limit.rlim_cur } else { 0 }
 }
 
 /// New memory of this process, zeroed. Null where there is none.

@@ -49,6 +49,13 @@ Examples:
   cargo ablate trace cut perl.trace --from 1.5s --to 2s -o part.trace
   cargo ablate trace cut perl.trace --operations 1000000..2000000 -o part.trace")]
     Cut(Cut),
+    /// Write a study of a trace: what each part of the allocator costs on it, in time and in memory, beside the peers.
+    ///
+    /// The study is a config for `cargo ablate run`, after that of the traces that ship.
+    #[command(after_help = "\
+Example:
+  cargo ablate trace study perl.trace && cargo ablate run perl.toml --quick")]
+    Study(Study),
 }
 
 #[derive(Debug, clap::Args)]
@@ -60,7 +67,7 @@ struct Record {
     #[arg(long)]
     children: bool,
     /// Stop recording a process when its raw file has this size, such as `500M` or `20G`; 0 for no limit. The program goes
-    /// on. An allocation takes 24 bytes of it, a free 16.
+    /// on. A call takes 4 to 32 bytes of it.
     #[arg(long, value_name = "SIZE", default_value = "8G", value_parser = size)]
     limit: u64,
     /// Watch one allocation in so many for how far it is written; 0 for none. Watched objects are filled with a pattern.
@@ -115,6 +122,18 @@ struct Cut {
     level: Level,
 }
 
+#[derive(Debug, clap::Args)]
+struct Study {
+    /// The trace.
+    file: PathBuf,
+    /// The config to write. Default: the trace's name with `.toml`, in this folder. No file is overwritten.
+    #[arg(short, long, value_name = "FILE", value_parser = out_path())]
+    out: Option<PathBuf>,
+    /// The repository of ablate. Default: the one that this folder or the program lies in.
+    #[arg(long, value_name = "DIR")]
+    repository: Option<PathBuf>,
+}
+
 #[derive(Debug, Clone, Copy, clap::Args)]
 struct Level {
     /// Compression: 1 is the fastest, 19 the smallest.
@@ -148,6 +167,7 @@ pub(super) fn run(args: Args, settings: &Settings) -> Ended {
             args.forms.show(&info, settings)?;
             Ok(if info.is_whole() { ShellCode::Good } else { ShellCode::BadRuns })
         }
+        Command::Study(args) => shown(&trace::study(&args.file, args.out.as_deref(), args.repository.as_deref())?),
         Command::Cut(args) => {
             let part = match args.operations {
                 Some((from, to)) => Part::Operations(from, to),

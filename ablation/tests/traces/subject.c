@@ -1,6 +1,7 @@
 // Does what its argument says, with known numbers of calls to the allocator.
 #define _GNU_SOURCE
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,6 +37,30 @@ static void threads(void) {
     pthread_t thread;
     pthread_create(&thread, 0, consume, 0);
     for (int i = 0; i < OBJECTS; i++) objects[i] = malloc(i % 500);
+    pthread_join(thread, 0);
+}
+
+// 60,000 objects of few addresses, in bursts of 100, which another thread frees in bursts while the next are made.
+static void *volatile bursts[2][100];
+static volatile int full[2];
+
+static void *consume_bursts(void *unused) {
+    for (int round = 0; round < 600; round++) {
+        while (!full[round % 2]) sched_yield();
+        for (int i = 0; i < 100; i++) free(bursts[round % 2][i]);
+        full[round % 2] = 0;
+    }
+    return unused;
+}
+
+static void passed_bursts(void) {
+    pthread_t thread;
+    pthread_create(&thread, 0, consume_bursts, 0);
+    for (int round = 0; round < 600; round++) {
+        while (full[round % 2]) sched_yield();
+        for (int i = 0; i < 100; i++) bursts[round % 2][i] = malloc(40);
+        full[round % 2] = 1;
+    }
     pthread_join(thread, 0);
 }
 
@@ -101,6 +126,16 @@ static void forks(void) {
     waitpid(child, 0, 0);
 }
 
+// 200,000 pairs while the raw file is not found by its path, as after a change of the root folder.
+static void moves(void) {
+    char folder[4096], away[4100];
+    sscanf(getenv("ABLATE_TRACE_INTO"), "%*s %*s %*s %*s %4095s", folder);
+    sprintf(away, "%s-away", folder);
+    if (seteuid(geteuid()) || rename(folder, away)) exit(9);
+    for (int i = 0; i < 200000; i++) free(malloc(i % 300));
+    if (rename(away, folder)) exit(9);
+}
+
 static volatile int ticks;
 
 static void on_tick(int signal) {
@@ -123,9 +158,11 @@ int main(int count, char **words) {
     const char *what = count > 1 ? words[1] : "";
     if (!strcmp(what, "known")) known();
     if (!strcmp(what, "threads")) threads();
+    if (!strcmp(what, "bursts")) passed_bursts();
     if (!strcmp(what, "passes")) passes();
     if (!strcmp(what, "churn")) churn();
     if (!strcmp(what, "forks")) forks();
+    if (!strcmp(what, "moves")) moves();
     if (!strcmp(what, "handler")) handler();
     if (!strcmp(what, "many")) for (int i = 0; i < 200000; i++) free(malloc(i % 300));
     if (!strcmp(what, "killed")) { known(); kill(getpid(), SIGKILL); }

@@ -8,7 +8,7 @@ use ablate_trace::{About, Builder, Header, Live, Request};
 use std::collections::HashMap;
 use std::fs::File;
 use std::hash::BuildHasherDefault;
-use std::io::BufWriter;
+use std::io::{BufWriter, ErrorKind};
 use std::path::Path;
 use trace_recorder::layout::{Asked, NO_ALIGN};
 
@@ -77,11 +77,23 @@ fn about(raw: &Raw, mut notes: Vec<String>, unknown_frees: u64) -> About {
             notes.push("recording stopped at the limit of the raw file, before the program ended".to_owned())
         }
         Some(Stopped::System(error)) => {
+            let why = match error.kind() {
+                ErrorKind::NotFound | ErrorKind::PermissionDenied => {
+                    "; the program changed its root folder or its user, or the folder of the raw file is gone"
+                }
+                _ => "",
+            };
             notes.push(format!(
-                "recording stopped before the program ended: the system refused more of the raw file: {error}"
+                "recording stopped before the program ended: the system refused more of the raw file: {error}{why}"
             ));
         }
-        None if !raw.about.has_ended => notes.push("the program did not come to its regular end".to_owned()),
+        None if !raw.about.has_ended => {
+            notes.push(
+                "the program did not end by the C library's `exit`, but by a signal, by `_exit`, or by becoming another \
+                 program that is not recorded"
+                    .to_owned(),
+            );
+        }
         None => {}
     }
     About {

@@ -5,7 +5,7 @@ use super::raw::{Raw, Stretch};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
-use trace_recorder::layout::{Asked, Event, Sub, read};
+use trace_recorder::layout::{Asked, Event, Reader, Sub, Timed};
 
 /// What happened to an object or a thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +33,8 @@ pub(super) struct Found {
     pub(super) unknown: u64,
 }
 
-/// Calls `sink` with each step: the thread, the ticks, and what happened.
+/// Calls `sink` with each step: the thread, the ticks, and what happened. Steps come in the order in which they happened on
+/// each object and in each thread. Times within a thread do not go back.
 ///
 /// # Errors
 /// The system's, and those of `sink`.
@@ -43,7 +44,7 @@ pub(super) fn follow(
 ) -> Result<Found, TraceToolError> {
     let mut objects = Objects::default();
     let mut lanes = Lanes::new(raw)?;
-    while let Some((thread, own, ticks, event)) = lanes.next()? {
+    while let Some(Next { thread, own, shown: ticks, event }) = lanes.next()? {
         let mut give = |step| sink(thread, ticks, step);
         match event {
             Event::Allocate { address, asked } => objects.allocate(thread, ticks, address, asked, &mut give)?,
@@ -71,8 +72,8 @@ struct Objects {
     live: HashMap<u64, Live, BuildHasherDefault<Mix>>,
     /// Open reallocations of each thread: where the object was, and what is known of it.
     open: HashMap<u32, Vec<(u64, Option<Live>)>>,
-    /// Addresses that were given out again before their free was seen, with the time.
-    late: HashMap<u64, u64>,
+    /// Addresses that were given out again before their free was seen.
+    late: HashMap<u64, Late>,
     found: Found,
 }
 
@@ -80,6 +81,15 @@ struct Objects {
 struct Live {
     object: u64,
     owner: u32,
+}
+
+/// An address that was given out again before its free was seen.
+#[derive(Debug, Clone, Copy)]
+struct Late {
+    /// When it was given out.
+    since: u64,
+    /// Whether a free was taken for that of the earlier object.
+    has_come: bool,
 }
 
 /// A free that comes so many ticks after its address was given out again is one of clocks that disagree, and no new one.
@@ -112,15 +122,25 @@ impl Objects {
         match self.live.insert(address, live) {
             None => Ok(()),
             Some(before) => {
-                self.late.insert(address, ticks);
+                // A free that was taken for an earlier one was of the object that is here.
+                if self.late.remove(&address).is_none_or(|late| !late.has_come) {
+                    self.late.insert(address, Late { since: ticks, has_come: false });
+                }
                 give(Step::Free { object: before.object, from_other: before.owner != thread })
             }
         }
     }
 
     fn free(&mut self, thread: u32, ticks: u64, address: u64, give: Give<'_>) -> Result<(), TraceToolError> {
-        if !self.late.is_empty() && self.late.remove(&address).is_some_and(|since| ticks < since + LATE_TICKS) {
-            return Ok(());
+        if !self.late.is_empty() {
+            match self.late.get_mut(&address) {
+                Some(late) if !late.has_come && ticks < late.since + LATE_TICKS => {
+                    late.has_come = true;
+                    return Ok(());
+                }
+                Some(_) => drop(self.late.remove(&address)),
+                None => {}
+            }
         }
         match self.live.remove(&address) {
             Some(Live { object, owner }) => give(Step::Free { object, from_other: owner != thread }),
@@ -160,6 +180,16 @@ impl Objects {
     }
 }
 
+/// The next event of all.
+struct Next {
+    thread: u32,
+    /// The time that it was written with.
+    own: u64,
+    /// When it was, as far as is known.
+    shown: u64,
+    event: Event,
+}
+
 /// The stretches of all threads, merged by time. Stretches of one thread overlap where a signal's handler came between.
 struct Lanes<'a> {
     raw: &'a Raw,
@@ -168,6 +198,8 @@ struct Lanes<'a> {
     open: Vec<Option<Lane>>,
     /// The next time of each open one, then how many began before it, and its place.
     next: BinaryHeap<Reverse<(u64, usize, usize)>>,
+    /// How each thread's times go on in its next stretch.
+    paces: HashMap<u32, Pace>,
 }
 
 struct Lane {
@@ -175,15 +207,55 @@ struct Lane {
     order: usize,
     words: Vec<u64>,
     at: usize,
-    /// Time does not go back within it.
-    last: u64,
+    reader: Box<Reader>,
+    /// The next event.
+    next: Timed,
+}
+
+/// Times of a thread's events, of which only some were read from the clock.
+#[derive(Debug, Clone, Copy, Default)]
+struct Pace {
+    /// The last time that was read, and the last that was given.
+    read: u64,
+    shown: u64,
+    /// Events since it was read.
+    events: u64,
+    /// Ticks from one event to the next: where the time was read last, and from there on.
+    before: u64,
+    step: u64,
+}
+
+/// So many times as long as before is no pace, but a pause.
+const PAUSE: u64 = 4;
+
+impl Pace {
+    /// The time of an event: that which was read, or so long after the one before as the next reading tells. Where the
+    /// program paused between two readings, the pause is taken to be before the second.
+    fn of(&mut self, ticks: u64, has_time: bool, following: impl FnOnce() -> (u64, Option<u64>)) -> u64 {
+        if has_time {
+            self.before = ticks.saturating_sub(self.read) / (self.events + 1);
+            (self.read, self.events) = (ticks, 0);
+            self.step = match following() {
+                (events, Some(next)) => match (next - ticks) / (events + 1) {
+                    mean if mean > PAUSE * self.before => self.before,
+                    mean => mean,
+                },
+                (_, None) => 0,
+            };
+            self.shown = self.shown.max(ticks);
+        } else {
+            self.events += 1;
+            self.shown = self.shown.max(ticks).saturating_add(self.step);
+        }
+        self.shown
+    }
 }
 
 impl<'a> Lanes<'a> {
     fn new(raw: &'a Raw) -> Result<Lanes<'a>, TraceToolError> {
         let mut waiting = raw.stretches.clone();
         waiting.sort_by_key(|stretch| Reverse((stretch.first, stretch.thread, stretch.from)));
-        let mut lanes = Lanes { raw, waiting, open: Vec::new(), next: BinaryHeap::new() };
+        let mut lanes = Lanes { raw, waiting, open: Vec::new(), next: BinaryHeap::new(), paces: HashMap::new() };
         lanes.begin_due()?;
         Ok(lanes)
     }
@@ -197,36 +269,37 @@ impl<'a> Lanes<'a> {
             let Some(stretch) = self.waiting.pop() else { return Ok(()) };
             let words = self.raw.words(stretch.from, stretch.words)?;
             let order = self.raw.stretches.len() - self.waiting.len();
-            let lane = Lane { thread: stretch.thread, order, words, at: 0, last: stretch.first };
+            let mut reader = Box::new(Reader::default());
+            let Some(next) = reader.read(&words) else { continue };
             let place = self.open.iter().position(Option::is_none).unwrap_or_else(|| {
                 self.open.push(None);
                 self.open.len() - 1
             });
-            self.next.push(Reverse((stretch.first, order, place)));
-            self.open[place] = Some(lane);
+            self.next.push(Reverse((next.ticks, order, place)));
+            self.open[place] = Some(Lane { thread: stretch.thread, order, words, at: next.words, reader, next });
         }
         Ok(())
     }
 
-    /// The next event of all: its thread, the ticks that it was stamped with, and those of its place in the order.
-    fn next(&mut self) -> Result<Option<(u32, u64, u64, Event)>, TraceToolError> {
+    /// The next event of all.
+    fn next(&mut self) -> Result<Option<Next>, TraceToolError> {
         loop {
             let Some(Reverse((_, _, place))) = self.next.pop() else { return Ok(None) };
             let Some(lane) = &mut self.open[place] else { continue };
-            let Some((event, ticks, count)) = read(&lane.words[lane.at..]) else {
-                self.open[place] = None;
-                self.begin_due()?;
-                continue;
-            };
-            lane.last = lane.last.max(ticks);
-            lane.at += count;
-            let (thread, time) = (lane.thread, lane.last);
-            match read(&lane.words[lane.at..]) {
-                Some((_, next, _)) => self.next.push(Reverse((lane.last.max(next), lane.order, place))),
+            let Timed { event, ticks, own, has_time, .. } = lane.next;
+            let rest = &lane.words[lane.at..];
+            let pace = self.paces.entry(lane.thread).or_default();
+            let shown = pace.of(ticks, has_time, || lane.reader.until_next_time(rest));
+            let thread = lane.thread;
+            match lane.reader.read(rest) {
+                Some(next) => {
+                    (lane.at, lane.next) = (lane.at + next.words, next);
+                    self.next.push(Reverse((next.ticks, lane.order, place)));
+                }
                 None => self.open[place] = None,
             }
             self.begin_due()?;
-            return Ok(Some((thread, ticks, time, event)));
+            return Ok(Some(Next { thread, own, shown, event }));
         }
     }
 }

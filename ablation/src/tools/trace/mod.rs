@@ -1,4 +1,4 @@
-//! Traces of a program's allocations: recorded, converted, cut and told about.
+//! Traces of a program's allocations: recorded, converted, cut, told about, and made a study of.
 
 mod convert;
 mod cut;
@@ -6,9 +6,11 @@ mod error;
 mod follow;
 mod info;
 mod open;
+mod program;
 mod raw;
 mod record;
 mod sites;
+mod study;
 #[cfg(test)]
 mod tests;
 
@@ -17,6 +19,7 @@ pub(crate) use error::TraceToolError;
 pub(crate) use info::info;
 pub(crate) use open::open;
 pub(crate) use record::{Request, record, told};
+pub(crate) use study::study;
 
 use ablate_trace::Header;
 use std::path::Path;

@@ -7,7 +7,8 @@ use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use trace_recorder::layout::{
-    CHUNK_BYTES, CLOCK_COUNTER, CLOCK_TSC, Event, HEAD_BYTES, Head, MAGIC, STOPPED_LIMIT, STOPPED_SYSTEM, Sub, read,
+    CHUNK_BYTES, CLOCK_COUNTER, CLOCK_TSC, Event, HEAD_BYTES, Head, MAGIC, Reader, STOPPED_LIMIT, STOPPED_SYSTEM, Sub,
+    Timed,
 };
 
 /// A raw file that was looked through once.
@@ -25,7 +26,7 @@ pub(super) struct Raw {
 }
 
 /// What the head says.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct About {
     pub(super) command: Vec<String>,
     pub(super) allocator: String,
@@ -46,12 +47,12 @@ impl About {
 }
 
 /// Why recording ended before the program.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum Stopped {
     /// The file reached its limit.
     Limit,
     /// The system refused to make it larger.
-    System(String),
+    System(std::io::Error),
 }
 
 /// A row of events of one thread in one chunk. The times within it never go back.
@@ -144,7 +145,9 @@ impl Raw {
     fn look(&mut self, from: u64, words: &[u64], touch: &mut Touch) {
         let mut at = 0;
         let mut open: Option<Stretch> = None;
-        while let Some((event, ticks, count)) = read(&words[at..]) {
+        let mut reader = Reader::default();
+        while let Some(Timed { event, ticks, words: count, .. }) = words.get(at..).and_then(|words| reader.read(words))
+        {
             let place = from + 8 * at as u64;
             at += count;
             if let Event::Other { sub, value, second } = event {
@@ -228,7 +231,7 @@ fn read_head(bytes: &[u8]) -> Option<About> {
             STOPPED_LIMIT => Some(Stopped::Limit),
             STOPPED_SYSTEM => {
                 let errno = field!(head_u32, stopped_errno) as i32;
-                Some(Stopped::System(std::io::Error::from_raw_os_error(errno).to_string()))
+                Some(Stopped::System(std::io::Error::from_raw_os_error(errno)))
             }
             _ => None,
         },

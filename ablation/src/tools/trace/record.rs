@@ -2,6 +2,8 @@
 
 use super::convert::convert;
 use super::error::TraceToolError;
+use super::program;
+use crate::support::call::quoted;
 use crate::support::count::{counted, grouped};
 use crate::support::exit::ShellCode;
 use crate::support::{files, interrupt};
@@ -12,7 +14,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
-use trace_recorder::layout::{CHUNK_BYTES, VARIABLE};
+use trace_recorder::layout::{CHUNK_BYTES, LEFT_OUT, MAGIC, VARIABLE};
 
 /// What to record.
 #[derive(Debug)]
@@ -56,6 +58,9 @@ pub(crate) fn record(request: &Request) -> Result<Recorded, TraceToolError> {
         return Err(TraceToolError::Exists { path: out });
     }
     let folder = out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if !folder.exists() {
+        return Err(TraceToolError::NoFolder { folder: folder.to_owned(), path: out });
+    }
     let failed =
         |source| TraceToolError::System { path: folder.to_owned(), doing: "making a folder for the raw file", source };
     let folder = folder.canonicalize().map_err(failed)?;
@@ -64,11 +69,19 @@ pub(crate) fn record(request: &Request) -> Result<Recorded, TraceToolError> {
     let made = make(request, scratch.path(), process, &out, &program, status);
     match made {
         Ok(said) => Ok(Recorded { said, code: code_of(status) }),
+        Err(_) if !scratch.path().exists() => {
+            Err(TraceToolError::Gone { path: scratch.path().to_owned(), program: program.clone() })
+        }
         Err(error) => {
             // What was recorded is not thrown away because it could not be converted.
             if !matches!(error, TraceToolError::NothingRecorded { .. } | TraceToolError::Empty { .. }) {
                 let kept = scratch.keep();
-                crate::support::progress::warn(&format!("the raw files stay in {}", kept.display()));
+                crate::support::progress::warn(&format!(
+                    "the raw files stay in {}; once the cause is mended, or with an OUT on another disk: cargo ablate trace \
+                     convert {} -o OUT",
+                    kept.display(),
+                    quoted(&kept.join(format!("raw.{process}.0"))),
+                ));
             }
             Err(error)
         }
@@ -84,32 +97,52 @@ fn default_out(command: &[OsString]) -> PathBuf {
 }
 
 fn find_recorder(request: &Request) -> Result<PathBuf, TraceToolError> {
-    let failed = |path: &Path| {
-        let path = path.to_owned();
-        move |source| TraceToolError::System { path, doing: "finding the recorder", source }
-    };
     if let Some(named) = &request.recorder {
-        return named.canonicalize().map_err(failed(named));
+        return recorder_at(named);
     }
     let own = std::env::current_exe().ok().and_then(|own| own.canonicalize().ok());
     let beside = own.as_deref().and_then(Path::parent).map(Path::to_owned);
     let target = request.target_dir.clone().unwrap_or_else(|| PathBuf::from("target"));
-    let folders: Vec<PathBuf> = beside
+    let mut folders: Vec<PathBuf> = Vec::new();
+    let all = beside
         .into_iter()
         .flat_map(|folder| [folder.join("../preload"), folder.join("../lib"), folder])
         .chain([target.join("preload")])
-        .map(|folder| folder.canonicalize().unwrap_or_else(|_| files::without_dots(&folder)))
-        .collect();
+        .map(|folder| std::path::absolute(&folder).unwrap_or(folder))
+        .map(|folder| folder.canonicalize().unwrap_or_else(|_| files::without_dots(&folder)));
+    for folder in all {
+        if !folders.contains(&folder) {
+            folders.push(folder);
+        }
+    }
     let found = folders.iter().map(|folder| folder.join(trace_recorder::LIBRARY)).find(|path| path.is_file());
     let searched = || folders.iter().map(|folder| folder.display().to_string()).collect::<Vec<_>>().join(", ");
     let found =
         found.ok_or_else(|| TraceToolError::NoRecorder { name: trace_recorder::LIBRARY, searched: searched() })?;
-    found.canonicalize().map_err(failed(&found))
+    recorder_at(&found)
+}
+
+/// The recorder at a path, which is one of this version.
+fn recorder_at(path: &Path) -> Result<PathBuf, TraceToolError> {
+    let failed = |source| TraceToolError::System { path: path.to_owned(), doing: "reading the recorder", source };
+    let whole = path.canonicalize().map_err(failed)?;
+    let bytes = if whole.is_file() { std::fs::read(&whole).map_err(failed)? } else { Vec::new() };
+    let magic = MAGIC.to_ne_bytes();
+    let has = |part: &[u8]| bytes.windows(part.len()).any(|at| at == part);
+    match (has(&magic), has(&magic[..6])) {
+        (true, _) => Ok(whole),
+        (false, true) => Err(TraceToolError::OtherRecorder { path: path.to_owned() }),
+        (false, false) => Err(TraceToolError::NotRecorder { path: path.to_owned(), name: trace_recorder::LIBRARY }),
+    }
 }
 
 /// Runs the program to its end, with its own input and output; gives how it ended, and its number.
 fn run(request: &Request, recorder: &Path, scratch: &Path, program: &str) -> Result<(ExitStatus, u32), TraceToolError> {
-    let refused = |source| TraceToolError::NoProgram { program: program.to_owned(), source };
+    let name = request.command.first().map_or(OsStr::new(""), OsString::as_os_str);
+    let refused = |source| {
+        let advice = program::advice(name, &source);
+        TraceToolError::NoProgram { program: program.to_owned(), source, advice }
+    };
     // Ctrl-C ends the program, and not this one, which makes the trace.
     interrupt::install().map_err(refused)?;
     let mut preload = recorder.as_os_str().to_owned();
@@ -125,7 +158,7 @@ fn run(request: &Request, recorder: &Path, scratch: &Path, program: &str) -> Res
         request.one_in
     ));
     into.push(scratch);
-    let mut command = Command::new(request.command.first().map_or(OsStr::new(""), OsString::as_os_str));
+    let mut command = Command::new(name);
     command.args(request.command.iter().skip(1)).env("LD_PRELOAD", preload).env(VARIABLE, into);
     // SAFETY: the call is async-signal-safe.
     unsafe {
@@ -153,6 +186,9 @@ fn code_of(status: ExitStatus) -> ShellCode {
     }
 }
 
+/// The way out where a program brings its own allocator.
+const OWN: &str = "record a build that uses the C library's allocator";
+
 /// A raw file that was left: its process, and its place among those of this process, by `exec`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Left {
@@ -179,12 +215,14 @@ fn make(
     left.sort();
     let mut said = Vec::new();
     let ended = ended(status);
+    let file = request.command.first().and_then(|name| program::find(name));
     let own: Vec<&Left> = left.iter().filter(|left| left.process == process).collect();
     let Some((last, before)) = own.split_last() else {
-        let why =
-            "the recorder was not loaded, which happens to programs that are linked statically, that are set-user-id, \
-                   or whose starter empties LD_PRELOAD, or it could not write its file"
-                .to_owned();
+        let why = file.as_deref().and_then(program::obstacle).unwrap_or(
+            "the recorder was not loaded, which happens where a starter empties LD_PRELOAD or runs the program as another \
+             user, in a sandbox, and in programs with another C library than glibc",
+        );
+        let why = why.to_owned();
         return Err(TraceToolError::NothingRecorded { program: program.to_owned(), how: ended, why });
     };
     let notes = if status.success() { Vec::new() } else { vec![format!("`{program}` ended{ended}")] };
@@ -192,7 +230,22 @@ fn make(
         TraceToolError::Empty { .. } => TraceToolError::NothingRecorded {
             program: program.to_owned(),
             how: ended.clone(),
-            why: "it made no allocation before it ended, or there was no room on the disk for a first one".to_owned(),
+            why: match file.as_deref().and_then(program::own_allocator) {
+                Some(own) => format!("it brings {own}, whose calls no recorder sees; {OWN}"),
+                None => format!(
+                    "it made no allocation before it ended, or there was no room on the disk for a first one, or it \
+                     brings its own allocator, whose calls no recorder sees; {OWN}"
+                ),
+            },
+        },
+        // The recorder is of this version, but had no room for the head of its file.
+        TraceToolError::NotRaw { .. } => TraceToolError::NothingRecorded {
+            program: program.to_owned(),
+            how: ended.clone(),
+            why:
+                "there was no room for the recorder's file on the disk of the trace, or within the limit of file sizes \
+                  (`ulimit -f`); name a trace on another disk with -o"
+                    .to_owned(),
         },
         error => error,
     })?;
@@ -203,7 +256,11 @@ fn make(
         for other in others {
             let path = beside(out, other);
             match convert(&other.path, &path, request.level, Vec::new()) {
-                Ok(header) => said.push(told(&header, &path)),
+                Ok(header) => {
+                    let name = header.about.program.first().map(Path::new).and_then(Path::file_name);
+                    let name = name.unwrap_or_default().to_string_lossy().into_owned();
+                    said.push(format!("{} of `{name}`", told(&header, &path)));
+                }
                 Err(TraceToolError::Empty { .. }) => {}
                 Err(error) => return Err(error),
             }
@@ -212,6 +269,17 @@ fn make(
         said.push(format!(
             "note: the process became another program by exec {}; the trace is of the last one, and --children keeps all",
             if before.len() == 1 { "once".to_owned() } else { format!("{} times", before.len()) },
+        ));
+    }
+    if !request.children && scratch.join(LEFT_OUT).exists() {
+        said.push(
+            "note: the program started other processes, which are not in the trace; --children records them, too"
+                .to_owned(),
+        );
+    }
+    if let Some(own) = file.as_deref().and_then(program::own_allocator) {
+        said.push(format!(
+            "note: the program brings {own}, and what it asks of that is not in the trace; {OWN}, unless it is not in use"
         ));
     }
     Ok(said)
