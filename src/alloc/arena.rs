@@ -366,7 +366,8 @@ impl Arena {
             GROWTH.fetch_add(run.count_ones() as usize * BLOCK, Ordering::Relaxed);
         }
         purge::note_use(segment.freed_at[half].get(), run.count_ones() as usize * BLOCK, is_clean);
-        let placed = Placed { segment, dirty_before, run, object_bytes, is_first: self.growth.is_first(segment) };
+        let placed =
+            Placed { segment, dirty_before, run, object_bytes, bytes_before: self.growth.bytes_before(segment) };
         huge_pages::advise_halves(policy, &mut self.halves, &counters.thp, placed);
     }
 

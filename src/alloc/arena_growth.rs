@@ -88,14 +88,14 @@ impl Growth {
         }
     }
 
-    /// Whether a segment is one of the first of its kind in the range.
-    pub(super) fn is_first(&self, segment: &Segment) -> bool {
+    /// Bytes between a segment and the end of the range from which segments of its kind grow; `usize::MAX` outside the range.
+    pub(super) fn bytes_before(&self, segment: &Segment) -> usize {
         let from_start = segment.base.get().addr().wrapping_sub(self.base.addr());
-        self.has_range
-            && match segment.kind.get() {
-                Kind::Small => from_start < PLAIN_BYTES,
-                Kind::Large => range::bounds().1.wrapping_sub(from_start) <= PLAIN_BYTES,
-            }
+        match segment.kind.get() {
+            _ if !self.has_range => usize::MAX,
+            Kind::Small => from_start,
+            Kind::Large => range::bounds().1.wrapping_sub(from_start).wrapping_sub(SEGMENT),
+        }
     }
 
     /// What the memory of a segment of the range is, for the advice on huge pages.

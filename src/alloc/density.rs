@@ -14,7 +14,7 @@ use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::constant;
 
 /// Memory is dense where at least so many sixteenths of it are used.
-const DENSE: u8 = 15;
+pub(super) const DENSE: u8 = 15;
 /// From so many sixteenths on the rest may be on its way: in objects that threads' caches hold, and that were never
 /// handed out. With 20 classes of sizes in use that is 4 to 40 MiB, and the newest memory is used by five sixths. Then
 /// older memory decides: the piece that was looked at [`BEFORE`] looks ago, or one that is older still. The first piece of
@@ -93,8 +93,13 @@ impl Predictor {
     /// Whether the 2 MiB from `base` shall have a huge page. `look` tells how many sixteenths of a probe are used; `None`
     /// where nothing was touched yet.
     pub(super) fn judge(&mut self, base: usize, look: impl Fn(Probe) -> Option<u8>) -> bool {
+        self.judge_by(DENSE, base, look)
+    }
+
+    /// As [`Predictor::judge`], where so many sixteenths of the newest memory are enough, whatever older memory is.
+    pub(super) fn judge_by(&mut self, enough: u8, base: usize, look: impl Fn(Probe) -> Option<u8>) -> bool {
         if let Some(probe) = self.probe.take() {
-            self.learn(probe.is_huge, look(probe), look);
+            self.learn(enough, probe.is_huge, look(probe), look);
         }
         if self.dense && self.left > 0 {
             self.left -= 1;
@@ -122,13 +127,13 @@ impl Predictor {
         }
     }
 
-    fn learn(&mut self, is_huge: bool, used: Option<u8>, look: impl Fn(Probe) -> Option<u8>) {
+    fn learn(&mut self, enough: u8, is_huge: bool, used: Option<u8>, look: impl Fn(Probe) -> Option<u8>) {
         let Some(used) = used else {
             self.dense &= self.proven || self.start == Start::Huge;
             return;
         };
         let older = || [self.before[0], self.old].into_iter().flatten().filter_map(&look).any(|used| used >= DENSE);
-        let is_dense = used >= DENSE || (used >= PLAUSIBLE && older());
+        let is_dense = used >= enough || (used >= PLAUSIBLE && older());
         self.interval = match (is_dense, self.dense) {
             (true, true) => (2 * self.interval + 1).min(INTERVAL_MAX),
             // What is written there are zeroes, or few bytes: huge pages tell little, and are looked into rarely.
