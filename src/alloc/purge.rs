@@ -98,8 +98,10 @@ const FORK_BYTES_MIN: usize = 1 << 20;
 const FORK_BYTES_MAX: usize = 256 << 20;
 /// Bytes that a child frees, and that wait, for which its thread is started at once.
 const CHILD_BYTES: usize = 4 << 20;
-/// Bytes that wait outside the arena, from which on a stopped purge begins again: in a child of a fork.
-static CHILD_WAITS_MAX: AtomicUsize = AtomicUsize::new(usize::MAX);
+global! {
+    /// Bytes that wait outside the arena, from which on a stopped purge begins again: in a child of a fork.
+    static CHILD_WAITS_MAX: AtomicUsize = AtomicUsize::new(usize::MAX);
+}
 
 /// Bytes that wait outside the arena. Takes no lock.
 fn waiting_beside_arena() -> usize {
