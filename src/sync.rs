@@ -101,7 +101,8 @@ macro_rules! global {
 
         #[cfg(loom)]
         loom::lazy_static! {
-            $(#[$about])* static ref $name: [$type; $len] = core::array::from_fn(|_| $make);
+            // Not an array: the checker's threads have short stacks.
+            $(#[$about])* static ref $name: std::boxed::Box<[$type]> = (0..$len).map(|_| $make).collect();
         }
     };
     ($(#[$about:meta])* static $name:ident: $type:ty = $make:expr;) => {
